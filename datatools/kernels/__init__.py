@@ -1,0 +1,1 @@
+"""Loops over Arrow buffers, compiled by numba: words, hashes, MinHash, n-grams, union-find."""

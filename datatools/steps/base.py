@@ -110,14 +110,16 @@ class Batch:
                 array = array.combine_chunks()
             _, offsets, data = array.buffers()
             starts = np.frombuffer(offsets, dtype=np.int64)[array.offset :][: len(array) + 1]
-            text = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, np.uint8)
+            text = (
+                np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, np.uint8)
+            )
             if len(array) == 0:
                 starts = np.zeros(1, dtype=np.int64)
             self._buffers[column] = (starts, text)
         return self._buffers[column]
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # What verbs return
 
 
@@ -183,7 +185,7 @@ class Rule:
     field: str
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Bound steps
 
 
@@ -203,7 +205,7 @@ class BoundFilter(Protocol):
     def measure(self, batch: Batch) -> pl.DataFrame: ...
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Steps
 
 
@@ -308,7 +310,7 @@ class Filter(Transform):
         return frozenset(rule.field for rule in self.rules())
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Sources
 
 
@@ -387,7 +389,7 @@ class Source(Step):
         """
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Global steps: five verbs over rows that are numbers
 
 
@@ -469,13 +471,15 @@ class Rows(Protocol):
         """Number of records."""
 
     @property
+    def columns(self) -> Sequence[str]:
+        """Columns the records have."""
+
+    @property
     def context(self) -> Context:
         """Seed and label of the Global."""
 
-    def map_shards(
-        self, fn: ShardFn, *, columns: Sequence[str], name: str, broadcast: Table | None = None
-    ) -> Table:
-        """Apply a function to every batch; with `broadcast`, `fn.broadcast` is set to that frame.
+    def map_shards(self, fn: ShardFn, *, columns: Sequence[str], name: str) -> Table:
+        """Apply a function to every batch.
 
         Args:
             columns: Columns the function reads.
@@ -495,10 +499,12 @@ class Decisions:
         table: Columns `row` (u64, unique) and optionally `reason` (String, null keeps), `evidence`
             (String, JSON) and new columns. Rows the table does not name are kept, new columns null.
         columns: Names and types of the new columns.
+        notes: Counts worth telling the user beside the ledger.
     """
 
     table: Table
     columns: Mapping[str, pl.DataType] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -524,7 +530,7 @@ class Global(Transform):
         """Say the step in verbs over `rows`; `others` holds the datasets that `references()` names."""
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Exports
 
 

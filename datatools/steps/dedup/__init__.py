@@ -1,0 +1,1 @@
+"""Removing what is already there: exact and near duplicates."""

@@ -1,0 +1,78 @@
+"""Fates: one row for every record that did not go on, with why.
+
+Owns: the table of dropped and quarantined records that `explain` and the report read. A kept record has
+no fate; a record replaced by its children has the fate `expanded`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+__all__ = ["FATES", "PREVIEWS", "PREVIEW_CHARACTERS", "empty_fates", "fates_frame"]
+
+FATES = pl.Schema(
+    {
+        "id": pl.String,
+        "url": pl.String,
+        "step": pl.String,
+        "fate": pl.String,
+        "reason": pl.String,
+        "measure": pl.String,
+        "value": pl.String,
+        "threshold": pl.String,
+        "detail": pl.String,
+        "row": pl.UInt64,
+        "preview": pl.String,
+    }
+)
+"""`fate` is `dropped` or `quarantined`. `measure`, `value` and `threshold` say which rule fired on
+what; `detail` is the step's own words or JSON evidence; `row` is the record's number in the stage's
+input, where there is one; `preview` the start of its text, for the first records of each reason."""
+
+PREVIEWS = 5
+"""Previews kept per task and reason."""
+PREVIEW_CHARACTERS = 400
+
+
+def empty_fates() -> pl.DataFrame:
+    """Return a fates table without rows."""
+    return FATES.to_frame()
+
+
+def fates_frame(
+    df: pl.DataFrame,
+    step: str,
+    fate: Literal["dropped", "quarantined"],
+    reason: pl.Series,
+    **columns: pl.Series | None,
+) -> pl.DataFrame:
+    """Return the fates of the rows of `df` whose `reason` is not null.
+
+    Args:
+        df: Records, with `id`.
+        step: Label of the step that decided.
+        fate: Where they went.
+        reason: Per row a reason or null.
+        columns: Other fate columns, aligned with `df`.
+    """
+    given = {name: series for name, series in columns.items() if series is not None}
+    frame = pl.DataFrame(
+        {
+            "id": df["id"],
+            "url": df["url"] if "url" in df.columns else [None] * df.height,
+            "reason": reason,
+            **{name: series.cast(FATES[name]) for name, series in given.items()},
+        },
+        schema_overrides={"url": pl.String, "reason": pl.String},
+    ).filter(pl.col("reason").is_not_null())
+    return frame.with_columns(
+        pl.lit(step).alias("step"),
+        pl.lit(fate).alias("fate"),
+        *(
+            pl.lit(None, dtype=dtype).alias(name)
+            for name, dtype in FATES.items()
+            if name not in given and name not in ("id", "url", "reason", "step", "fate")
+        ),
+    ).select(list(FATES))

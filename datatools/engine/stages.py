@@ -1,0 +1,195 @@
+"""Stages: a keyed list of tasks that is run once, resumed where it stopped, and found again.
+
+The one place where an executor's results become committed state: retries, resume and the manifest of a
+stage are here, alike for every executor. A stage's directory is named by its key; its manifest is
+written last, so a directory without one is a stage that has not ended, whose finished tasks count.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datatools.engine.executors.base import Done, Executor
+from datatools.engine.progress import Progress
+from datatools.engine.store import digest, read_json, write_json
+from datatools.engine.tasks import Body, Output, Task
+from datatools.errors import DataError, DatatoolsError, IntegrityError
+
+__all__ = ["FORMAT", "StageEvent", "Stages"]
+
+FORMAT = 1
+"""Part of every key: bumped when the engine's own files change shape."""
+MAX_DEATHS = 3
+"""How often a task's worker may die before the run stops."""
+
+
+@dataclass(frozen=True)
+class StageEvent:
+    """What happened to a stage in this run.
+
+    Attributes:
+        name: Its label, `dataset/step`.
+        key: Its key.
+        cached: Whether it was found committed.
+        tasks: Its tasks.
+        ran: Tasks that ran now (the others were found finished).
+        seconds: Wall time.
+    """
+
+    name: str
+    key: str
+    cached: bool
+    tasks: int
+    ran: int
+    seconds: float
+
+
+@dataclass
+class Stages:
+    """Runs stages through an executor into a store.
+
+    Attributes:
+        root: The store's root; stages live in `root/stages/<key>`.
+        executor: Runs tasks.
+        progress: Told what happens.
+        events: What happened, in order.
+        dry: Whether to refuse to run anything that is not cached (for `plan`).
+    """
+
+    root: Path
+    executor: Executor
+    progress: Progress
+    events: list[StageEvent] = field(default_factory=list)
+    dry: bool = False
+
+    def stage(self, name: str, key: object, bodies: Sequence[Body]) -> list[Output]:
+        """Return the outputs of a stage's tasks, in order, running those that are not committed.
+
+        Args:
+            name: Label for people; not part of the key.
+            key: JSON-able value; equal keys mean equal outputs.
+            bodies: One per task.
+
+        Raises:
+            DatatoolsError: A task failed in a way that running again cannot mend.
+            NotCachedError: In a dry run, when the stage is not committed.
+        """
+        started = time.monotonic()
+        hashed = digest({"format": FORMAT, "key": key})[:32]
+        directory = f"stages/{hashed}"
+        manifest = self.root / directory / "manifest.json"
+        found = self._committed(manifest, len(bodies))
+        if found is not None:
+            self._end(name, hashed, len(bodies), 0, started)
+            return found
+        if self.dry:
+            raise NotCachedError(name, len(bodies))
+        tasks = [Task(str(self.root), directory, i, body) for i, body in enumerate(bodies)]
+        waiting = [task for task in tasks if not self._task_done(task)]
+        self.progress.stage_started(name, len(tasks), len(tasks) - len(waiting))
+        outputs = self._run(name, waiting)
+        for task in tasks:
+            if task.index not in outputs:
+                outputs[task.index] = Output.from_json(read_json(task.record))
+        ordered = [outputs[task.index] for task in tasks]
+        write_json(
+            manifest,
+            {
+                "name": name,
+                "key": hashed,
+                "outputs": [output.to_json() for output in ordered],
+            },
+        )
+        for task in tasks:
+            task.record.unlink(missing_ok=True)
+        self._end(name, hashed, len(tasks), len(waiting), started)
+        return ordered
+
+    def _end(self, name: str, key: str, tasks: int, ran: int, started: float) -> None:
+        seconds = time.monotonic() - started
+        cached = ran == 0
+        self.events.append(StageEvent(name, key, cached, tasks, ran, seconds))
+        self.progress.stage_ended(name, cached=cached)
+
+    def _whole(self, outputs: Sequence[Output]) -> bool:
+        for output in outputs:
+            for part in output.parts.values():
+                try:
+                    if os.stat(self.root / part.path).st_size != part.bytes:
+                        return False
+                except OSError:
+                    return False
+        return True
+
+    def _committed(self, manifest: Path, tasks: int) -> list[Output] | None:
+        try:
+            value = read_json(manifest)
+        except (FileNotFoundError, IntegrityError):
+            return None
+        outputs = [Output.from_json(output) for output in value["outputs"]]
+        return outputs if len(outputs) == tasks and self._whole(outputs) else None
+
+    def _task_done(self, task: Task) -> bool:
+        try:
+            output = Output.from_json(read_json(task.record))
+        except (FileNotFoundError, IntegrityError):
+            return False
+        if self._whole([output]):
+            return True
+        task.record.unlink()
+        return False
+
+    def _run(self, name: str, tasks: Sequence[Task]) -> dict[int, Output]:
+        outputs: dict[int, Output] = {}
+        deaths: dict[int, int] = {}
+        waiting = {task.index: task for task in tasks}
+        while waiting:
+            for result in self.executor.map([waiting[i] for i in sorted(waiting)]):
+                if isinstance(result, Done):
+                    outputs[result.index] = result.output
+                    del waiting[result.index]
+                    self.progress.task_ended(name)
+                    continue
+                if result.error is not None:
+                    raise self._explain(name, result.error, result.detail)
+                deaths[result.index] = deaths.get(result.index, 0) + 1
+                self.progress.message(f"{name} task {result.index}: {result.detail}; trying again")
+                if deaths[result.index] >= MAX_DEATHS:
+                    raise DataError(
+                        f"{name} task {result.index}",
+                        f"its worker died {MAX_DEATHS} times ({result.detail})",
+                        hint="Out of memory? Lower `unit_bytes` or `run.workers`, then run again: "
+                        "finished work is kept.",
+                    )
+        return outputs
+
+    def _explain(self, name: str, error: BaseException, detail: str) -> BaseException:
+        if isinstance(error, DatatoolsError):
+            return error
+        if isinstance(error, OSError) and error.errno in (28, 122):
+            return DataError(
+                f"{name}: {error.filename or self.root}",
+                "the disk is full",
+                hint="Free some space and run again: finished work is kept.",
+            )
+        log = self.root / "errors" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(detail, encoding="utf-8", errors="backslashreplace")
+        return DataError(
+            name,
+            f"failed with {type(error).__name__}: {error}",
+            hint=f"The traceback is in {log}. Finished work is kept.",
+        )
+
+
+class NotCachedError(Exception):
+    """In a dry run: the first stage of a chain that would have to run."""
+
+    def __init__(self, name: str, tasks: int) -> None:
+        super().__init__(name)
+        self.name = name
+        self.tasks = tasks

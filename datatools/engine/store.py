@@ -1,0 +1,305 @@
+"""Files that are whole or absent: hashing, atomic commit, Arrow parts and their references.
+
+Owns: how bytes reach a final name. A file is written under a private temporary name in the same
+directory, closed, fsynced, renamed, and the directory fsynced; whatever happens before the rename
+leaves nothing under the final name. A failed fsync throws the temporary file away and is never
+retried: the kernel may have marked the lost pages clean (Rebello et al., "Can Applications Recover
+from fsync Failures?", USENIX ATC 2020).
+
+Refuses: what the files mean. Stages, views and datasets are built above.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from datatools.errors import IntegrityError
+
+__all__ = [
+    "PartRef",
+    "canonical_json",
+    "digest",
+    "drop_stale_temporaries",
+    "file_sha256",
+    "iter_batches",
+    "read_batch",
+    "read_json",
+    "read_part",
+    "write_atomic",
+    "write_json",
+    "write_part",
+]
+
+_attempts = itertools.count()
+TEMPORARY = ".tmp-"
+"""Prefix of every temporary name; nothing with this prefix is ever data."""
+
+
+@dataclass(frozen=True)
+class PartRef:
+    """A committed file of a stage, relative to the store's root.
+
+    Attributes:
+        path: Relative path, `/`-separated.
+        rows: Rows it holds.
+        bytes: Size on disk.
+        sha256: Digest of its bytes, hexadecimal.
+        batches: Rows of each record batch, so that a reader skips those it does not need.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    batches: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reference as the object that manifests hold."""
+        return {**asdict(self), "batches": list(self.batches)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> PartRef:
+        """Return the reference that `to_json` wrote."""
+        return cls(**{**value, "batches": tuple(value["batches"])})
+
+
+def canonical_json(value: object) -> bytes:
+    """Return `value` as JSON with sorted keys: equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of `value`'s canonical JSON, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _HashingFile(io.RawIOBase):
+    """A write-only file that hashes and counts what goes through it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self._hasher.update(view)
+        written = 0
+        while written < len(view):
+            written += os.write(self._descriptor, view[written:])
+        self.size += written
+        return written
+
+    def hexdigest(self) -> str:
+        return self._hasher.hexdigest()
+
+
+def _fsync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, write: Callable[[Any], None]) -> tuple[int, str]:
+    """Write a file so that its final name is a whole file or nothing.
+
+    Args:
+        path: Final name. Its directory is created.
+        write: Called with a binary, write-only, unseekable file.
+
+    Returns:
+        Size in bytes and SHA-256 of what was written.
+
+    Raises:
+        OSError: The disk refused; nothing is left under the final name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f"{TEMPORARY}{os.getpid()}-{next(_attempts)}-{path.name}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        try:
+            sink = _HashingFile(descriptor)
+            write(sink)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _fsync_directory(path.parent)
+    return sink.size, sink.hexdigest()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON with sorted keys, atomically."""
+    data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+    write_atomic(path, lambda file: file.write(data + b"\n"))
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file.
+
+    Raises:
+        IntegrityError: The file is not JSON.
+    """
+    try:
+        return orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise IntegrityError(
+            str(path), f"is not valid JSON: {error}", hint="Delete it and run again."
+        ) from None
+
+
+def to_arrow(frame: pl.DataFrame) -> pa.Table:
+    """Return the frame as Arrow with large offsets and no string views: what every reader knows."""
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def write_part(
+    root: Path, path: str, schema: pl.DataFrame, frames: Iterator[pl.DataFrame]
+) -> PartRef:
+    """Write frames as one Arrow IPC file, a record batch per frame, and commit it.
+
+    Args:
+        root: The store's root.
+        path: Final name relative to the root.
+        schema: An empty frame with the part's schema; every frame must have it.
+        frames: The rows, in order. Empty frames are kept as empty batches.
+    """
+    rows: list[int] = []
+
+    def write(file: Any) -> None:
+        arrow_schema = to_arrow(schema).schema
+        options = ipc.IpcWriteOptions(compression="lz4")
+        with ipc.new_file(file, arrow_schema, options=options) as writer:
+            for frame in frames:
+                table = to_arrow(frame.rechunk())
+                if table.schema != arrow_schema:
+                    raise TypeError(
+                        f"frames of one part differ: {frame.schema} is not {schema.schema}"
+                    )
+                batches = table.combine_chunks().to_batches() or [
+                    pa.RecordBatch.from_pylist([], schema=arrow_schema)
+                ]
+                if len(batches) != 1:
+                    raise AssertionError("a frame makes exactly one record batch")
+                writer.write_batch(batches[0])
+                rows.append(frame.height)
+
+    size, sha256 = write_atomic(root / path, write)
+    return PartRef(path, sum(rows), size, sha256, tuple(rows))
+
+
+_verified: set[tuple[str, int, int]] = set()
+
+
+def _verify(path: Path, ref: PartRef) -> None:
+    """Hash a part the first time this process reads it."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise IntegrityError(
+            str(path), "is missing from the cache", hint="Run `datatools gc` and run again."
+        ) from None
+    seen = (ref.sha256, stat.st_mtime_ns, stat.st_ino)
+    if seen in _verified:
+        return
+    found = file_sha256(path) if stat.st_size == ref.bytes else f"{stat.st_size} bytes"
+    if found != ref.sha256:
+        raise IntegrityError(
+            str(path),
+            f"does not hold the bytes that were committed (expected sha256 {ref.sha256})",
+            got=found,
+            hint="Something changed the cache. Run `datatools gc --all` and run again.",
+        )
+    _verified.add(seen)
+
+
+def open_part(root: Path, ref: PartRef, columns: Sequence[str] | None = None) -> Any:
+    """Open a part for reading by record batch, its bytes verified against its digest."""
+    path = root / ref.path
+    _verify(path, ref)
+    source = pa.memory_map(str(path))
+    reader = ipc.open_file(source)
+    if columns is None:
+        return reader
+    fields = sorted(reader.schema.get_field_index(name) for name in columns)
+    source.seek(0)
+    return ipc.open_file(source, options=ipc.IpcReadOptions(included_fields=fields))
+
+
+def iter_batches(
+    root: Path,
+    ref: PartRef,
+    columns: Sequence[str] | None = None,
+    needed: Callable[[int, int], bool] | None = None,
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield a part's record batches as `(first row, frame)`.
+
+    Args:
+        root: The store's root.
+        ref: The part.
+        columns: Columns in the wanted order; None means all.
+        needed: Called with the first and one-past-the-last row of a batch; a batch that is not needed
+            is not read.
+    """
+    reader = open_part(root, ref, columns)
+    start = 0
+    for index, rows in enumerate(ref.batches):
+        if rows and (needed is None or needed(start, start + rows)):
+            frame = pl.from_arrow(reader.get_batch(index))
+            assert isinstance(frame, pl.DataFrame)
+            yield start, frame if columns is None else frame.select(columns)
+        start += rows
+
+
+def read_batch(
+    root: Path, ref: PartRef, index: int, columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Return one record batch of a part."""
+    frame = pl.from_arrow(open_part(root, ref, columns).get_batch(index))
+    assert isinstance(frame, pl.DataFrame)
+    return frame if columns is None else frame.select(columns)
+
+
+def read_part(root: Path, ref: PartRef, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return a whole part as one frame."""
+    reader = open_part(root, ref, columns)
+    frame = pl.from_arrow(reader.read_all())
+    assert isinstance(frame, pl.DataFrame)
+    return frame if columns is None else frame.select(columns)
+
+
+def drop_stale_temporaries(directory: Path) -> None:
+    """Delete temporary files that a killed run left below `directory`."""
+    for stale in directory.rglob(f"{TEMPORARY}*"):
+        stale.unlink(missing_ok=True)

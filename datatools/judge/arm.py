@@ -1,0 +1,209 @@
+"""One side of a comparison: its documents, and the subsets that paired runs train on.
+
+Owns: reading an arm, and the one rule by which both arms draw their subsets. Refuses: models.
+
+A draw gives every document a number from (seed, draw, id) alone. Both arms take documents in the
+order of these numbers, so a document that cleaning left alone is drawn for both or for neither,
+however the lists are ordered. A draw takes half an arm: drawing half without replacement varies as
+much as the whole arm would if it were collected again.
+
+References:
+    Jun Shao, C. F. Jeff Wu, A General Theory for Jackknife Variance Estimation, 1989 (delete-half).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from datatools.errors import ConfigError, DataError
+from datatools.records import make_id
+
+__all__ = ["HALF", "Arm", "ArmLike", "Text", "read_arm"]
+
+HALF: Final = 0.5
+"""Share of an arm that one draw takes."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A training document of an arm.
+
+    Attributes:
+        id: The document's name; equal in both arms where both were made from one crawl.
+        text: What a model trains on.
+        source: Where it came from, or empty.
+    """
+
+    id: str
+    text: str
+    source: str = ""
+
+
+ArmLike: TypeAlias = (
+    str
+    | PathLike[str]
+    | pl.DataFrame
+    | Sequence[str]
+    | Sequence[Text]
+    | Sequence[Mapping[str, Any]]
+)
+"""A published dataset's folder, a frame, or a list of documents or plain strings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """The documents of one side, in canonical order (by id, then text).
+
+    Attributes:
+        name: What the verdict calls it.
+        documents: Documents with text; the empty ones teach nothing and are left out.
+    """
+
+    name: str
+    documents: tuple[Text, ...]
+
+    @cached_property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Bytes of UTF-8, shape (documents,)."""
+        return np.array([len(_encode(one.text)) for one in self.documents], dtype=np.int64)
+
+    @property
+    def size(self) -> int:
+        """Bytes of UTF-8 in all documents."""
+        return int(self.sizes.sum())
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts, in canonical order."""
+        return [one.text for one in self.documents]
+
+    def digest(self) -> str:
+        """Return 32 hexadecimal digits that name the ids and texts, whatever their order was."""
+        return make_id(*(part for one in self.documents for part in (one.id, one.text)))
+
+    def numbers(self, seed: int, draw: int) -> npt.NDArray[np.uint64]:
+        """Return the number that the draw gives each document, shape (documents,).
+
+        Documents that share an id are told apart by how many of them come before in canonical
+        order.
+        """
+        found = np.empty(len(self.documents), dtype=np.uint64)
+        before: dict[str, int] = {}
+        for at, one in enumerate(self.documents):
+            copy = before.get(one.id, 0)
+            before[one.id] = copy + 1
+            found[at] = int(make_id("judge draw", seed, draw, one.id, copy)[:16], 16)
+        return found
+
+    def take_bytes(self, budget: int, *, seed: int, draw: int) -> list[str]:
+        """Draw exactly `budget` bytes, less what cutting between characters leaves over.
+
+        The last document is cut short. An arm with fewer bytes gives all it has: nothing repeats.
+
+        Args:
+            budget: Bytes of UTF-8.
+            seed: The comparison's seed.
+            draw: Number of the draw.
+
+        Example:
+            >>> arm = read_arm(["one", "two", "three"], "A")
+            >>> sum(map(len, arm.take_bytes(7, seed=0, draw=0)))
+            7
+        """
+        taken: list[str] = []
+        left = budget
+        for at in np.argsort(self.numbers(seed, draw), kind="stable"):
+            text = self.documents[at].text
+            if self.sizes[at] >= left:
+                taken.append(_encode(text)[:left].decode("utf-8", "ignore"))
+                break
+            taken.append(text)
+            left -= int(self.sizes[at])
+        return taken
+
+    def take_share(self, share: float, *, seed: int, draw: int) -> list[str]:
+        """Draw what this arm holds of a share of the documents' ids.
+
+        Two arms of one crawl thus get what either kept of the same pages.
+
+        Args:
+            share: In (0, 1].
+            seed: The comparison's seed.
+            draw: Number of the draw.
+        """
+        numbers = self.numbers(seed, draw)
+        limit = share * 2.0**64
+        order = np.argsort(numbers, kind="stable")
+        return [self.documents[at].text for at in order if float(numbers[at]) < limit]
+
+
+def read_arm(arm: ArmLike, name: str) -> Arm:
+    """Read one side of a comparison.
+
+    Args:
+        arm: A published dataset's folder (its `train` split; a held-out split never trains a
+            judge), a frame with `text` and optionally `id` and `source`, or a list of `Text`, of
+            dictionaries
+            with the same keys, or of strings. A document without an id is named by its text.
+        name: What the verdict calls it.
+
+    Raises:
+        ConfigError: The dataset has no split to train on, or no column `text`.
+        DataError: A document has no text, or a list holds something else.
+
+    Example:
+        >>> read_arm(["a", "", "b"], "A").size
+        2
+    """
+    if isinstance(arm, str | PathLike):
+        arm = _open(arm)
+    if isinstance(arm, pl.DataFrame):
+        if "text" not in arm.columns:
+            raise ConfigError(
+                f"arm {name}", "needs a column `text`", got=arm.columns, hint="Compare documents."
+            )
+        present = [column for column in ("id", "text", "source") if column in arm.columns]
+        arm = arm.select(present).to_dicts()
+    documents = [_document(one, f"arm {name}[{at}]") for at, one in enumerate(arm)]
+    kept = sorted((one for one in documents if one.text), key=lambda one: (one.id, one.text))
+    return Arm(name, tuple(kept))
+
+
+def _document(one: object, where: str) -> Text:
+    if isinstance(one, Text):
+        return one
+    if isinstance(one, str):
+        return Text(make_id("text", one), one)
+    if isinstance(one, Mapping) and isinstance(one.get("text"), str):
+        text = one["text"]
+        name = one.get("id")
+        return Text(
+            make_id("text", text) if name is None else str(name),
+            text,
+            str(one.get("source") or ""),
+        )
+    raise DataError(where, "must be a text or have a string `text`", got=one)
+
+
+def _open(path: str | PathLike[str]) -> pl.DataFrame:
+    from datatools.dataset import open_dataset
+
+    dataset = open_dataset(path)
+    training = [split for split in dataset.splits if split != dataset.held_out]
+    if not training:
+        raise ConfigError(str(path), "has no split to train on", got=dataset.splits)
+    split = "train" if "train" in training else training[0]
+    columns = dataset.frame(split).columns
+    return dataset.frame(split, [name for name in ("id", "text", "source") if name in columns])
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,654 @@
+"""A pipeline: one file that is the whole job, and the same job as a Python expression.
+
+Owns: the file's shape, resolution (names to steps, labels, order), the checks that refuse inert or
+impossible configuration before anything runs, and the JSON Schema. Refuses: running.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from datatools.engine.chain import Link
+from datatools.engine.plan import DatasetPlan, Job, topological
+from datatools.errors import ConfigError, nearest
+from datatools.records import SCHEMAS, Kind
+from datatools.steps import EXPORTS, STEPS, load_export, load_step
+from datatools.steps.base import Context, Export, Source, Step
+from datatools.strict_yaml import Document, parse
+
+__all__ = [
+    "Dataset",
+    "Pipeline",
+    "RunSettings",
+    "TrainSettings",
+    "ValidateSettings",
+    "load_pipeline",
+    "pipeline_schema",
+]
+
+RESERVED = frozenset({"models", "verdicts"})
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)", re.IGNORECASE)
+
+
+def parse_size(value: object) -> int:
+    """Return a size in bytes from `4GB`, `512 MiB` or a number.
+
+    Raises:
+        ValueError: It is not a size.
+
+    Example:
+        >>> parse_size("1.5GB"), parse_size("512MiB"), parse_size(10)
+        (1500000000, 536870912, 10)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a size such as 4GB or 512MiB")
+    unit = match[2].lower().rstrip("b")
+    base = 1024 if unit.endswith("i") else 1000
+    power = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}[unit.rstrip("i")]
+    return int(float(match[1]) * base**power)
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+    )
+
+
+class Dataset(_Settings):
+    """A named dataset: where its records come from and what happens to them."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    from_: str | tuple[str, ...] | None = Field(None, alias="from")
+    """The dataset(s) it is made from; left out when the first step reads files."""
+    steps: tuple[Step, ...] = ()
+    """The steps, in order."""
+    export: tuple[Export, ...] = ()
+    """Formats written beside the records, e.g. `trl`."""
+    publish: bool = True
+    """Whether it is written to the output. A dataset that is neither published nor read is an error."""
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Names of the datasets it is made from."""
+        if self.from_ is None:
+            return ()
+        return (self.from_,) if isinstance(self.from_, str) else self.from_
+
+
+class TrainSettings(_Settings):
+    """A small language model trained on what is published."""
+
+    pretrain: str
+    """Dataset of documents for next-token training; the model and tokenizer start here."""
+    instruct: str | None = None
+    """Dataset of conversations for masked supervised fine-tuning."""
+    preference: str | None = None
+    """Dataset of pairs for a reward model."""
+    size: Literal["smoke", "nano", "micro", "small", "base"] = "smoke"
+    """Model size: smoke is 2 layers of width 64, nano 1.3 M parameters, micro 4 M, small 20 M, base
+    110 M."""
+    tokens: int = Field(400_000, ge=1000)
+    """Tokens of next-token training. Raising it lowers the loss and costs time in proportion."""
+    probes: tuple[str, ...] = ()
+    """Prompts whose next-token distribution is shown before and after training."""
+
+
+class ValidateSettings(_Settings):
+    """A verdict: is the second dataset better to learn from than the first?"""
+
+    compare: tuple[str, str]
+    """Two datasets of documents: the one before, the one after."""
+    tier: Literal["smoke", "cpu"] = "smoke"
+    """How much is run: smoke takes about a minute and sees gross defects, cpu about ten."""
+
+
+class RunSettings(_Settings):
+    """How the job runs. Nothing here changes what comes out."""
+
+    executor: Literal["inline", "processes", "ray"] = "processes"
+    """Where tasks run: this process, worker processes, or a Ray cluster."""
+    workers: int | None = Field(None, ge=1)
+    """Worker processes; None takes one per core."""
+    memory: Size = 4_000_000_000
+    """Bytes that global steps may hold at once; smaller means more, smaller partitions."""
+    on_input_error: Literal["fail", "quarantine"] = "fail"
+    """What quarantined records and damaged input mean: `fail` ends with exit code 1 after publishing,
+    `quarantine` only above `max_quarantine_fraction`."""
+    max_quarantine_fraction: float = Field(0.001, ge=0, le=1)
+    """Share of records that may be quarantined before the run counts as failed."""
+    shard_bytes: Size = 256_000_000
+    """Bytes of text per published shard."""
+    ray_address: str | None = None
+    """Cluster to join with `executor: ray`; None starts one on this machine."""
+
+
+class Pipeline(_Settings):
+    """The whole job.
+
+    Example:
+        >>> from datatools import steps
+        >>> pipeline = Pipeline(
+        ...     name="demo",
+        ...     datasets={"pages": Dataset(steps=(steps.ReadJsonl(paths=("a.jsonl",)),))},
+        ...     output="out/demo",
+        ... )
+        >>> pipeline.datasets["pages"].steps[0].name()
+        'ReadJsonl'
+    """
+
+    name: str
+    """Name of the job, shown in reports and cards."""
+    seed: int = 0
+    """Seed of every random draw."""
+    datasets: dict[str, Dataset]
+    """The datasets by name."""
+    train: TrainSettings | None = None
+    """A small model trained on the result."""
+    validate_: dict[str, ValidateSettings] = Field(default_factory=dict, alias="validate")
+    """Verdicts, by a name of their own."""
+    run: RunSettings = RunSettings()
+    """How the job runs."""
+    output: str
+    """Folder that the job writes to."""
+
+    @classmethod
+    def from_yaml(cls, text: str, where: str = "pipeline") -> Self:
+        """Return the pipeline that a YAML text says.
+
+        Args:
+            text: The file's text.
+            where: Its name, for messages.
+
+        Raises:
+            ConfigError: Anything in it is wrong; the message names file, line, step and field.
+        """
+        return _Reader(parse(text, where), where).pipeline(cls)
+
+    def job(self) -> Job:
+        """Return the datasets as the engine runs them, after every check that needs no data.
+
+        Raises:
+            ConfigError: The configuration is impossible or inert.
+        """
+        return _resolve(self, _Places({}, self.name))
+
+
+def load_pipeline(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Pipeline:
+    """Read a pipeline file.
+
+    Args:
+        path: The YAML file.
+        overrides: `a.b=c` settings that replace or add values, as `--set` gives them.
+
+    Raises:
+        ConfigError: The file is missing or anything in it is wrong.
+    """
+    where = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        siblings = [str(p) for p in Path(path).parent.glob("*.y*ml")]
+        close = nearest(where, siblings)
+        hint = f"Did you mean {close}?" if close else "Give the path of a pipeline file."
+        raise ConfigError(where, "there is no such file", hint=hint) from None
+    except (UnicodeDecodeError, IsADirectoryError, PermissionError) as error:
+        raise ConfigError(where, f"cannot be read: {error}") from None
+    document = parse(text, where)
+    for override in overrides:
+        document = _override(document, override)
+    reader = _Reader(document, where)
+    pipeline = reader.pipeline(Pipeline)
+    _resolve(pipeline, reader.places)
+    return pipeline
+
+
+def _override(document: Document, setting: str) -> Document:
+    """Return the document with one `a.b=c` applied; numbers in the path index lists."""
+    path, equals, text = setting.partition("=")
+    if not equals:
+        raise ConfigError(
+            f"--set {setting}", "has no value", hint="Write --set run.workers=4, for example."
+        )
+    value = parse(text, f"--set {path}").value
+    root = copy.deepcopy(document.value)
+    place: Any = root
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    for part in parents:
+        if isinstance(place, dict):
+            place = place.setdefault(part, {})
+        elif isinstance(place, list) and isinstance(part, int) and part < len(place):
+            place = place[part]
+        else:
+            raise ConfigError(f"--set {setting}", f"there is no {part!r} on the way")
+    if isinstance(place, dict) or (
+        isinstance(place, list) and isinstance(last, int) and last < len(place)
+    ):
+        place[last] = value
+        return Document(root, document.lines)
+    raise ConfigError(f"--set {setting}", f"there is no {last!r} to set")
+
+
+# --------------------------------------------------------------------------------------------------
+# From values to models
+
+
+class _Places:
+    """Where a value stands in the file, for messages."""
+
+    def __init__(self, lines: Mapping[tuple[str | int, ...], int], where: str) -> None:
+        self._document = Document(None, lines)
+        self._where = where
+
+    def at(self, path: Sequence[str | int]) -> str:
+        shown = ""
+        for part in path:
+            if isinstance(part, int):
+                shown += f"[{part}]"
+            else:
+                shown += f".{part}" if shown else part
+        line = f":{self._document.line(tuple(path))}" if self._document.lines else ""
+        return f"{self._where}{line} {shown}".strip()
+
+
+class _Reader:
+    """Turns a parsed file into a pipeline."""
+
+    def __init__(self, document: Document, where: str) -> None:
+        self._value = document.value
+        self.places = _Places(document.lines, where)
+
+    def pipeline(self, cls: type[Pipeline]) -> Any:
+        value = self._mapping((), self._value, "a pipeline is a mapping with `datasets:`")
+        raw = dict(value)
+        datasets = self._mapping(("datasets",), raw.get("datasets", {}), "datasets are a mapping")
+        raw["datasets"] = {
+            name: self._dataset(("datasets", name), value) for name, value in datasets.items()
+        }
+        return self._model(cls, (), raw)
+
+    def _mapping(self, path: tuple[str | int, ...], value: Any, what: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ConfigError(self.places.at(path), what, got=value)
+        return value
+
+    def _dataset(self, path: tuple[str | int, ...], value: Any) -> Dataset:
+        raw = dict(self._mapping(path, value, "a dataset is a mapping with `steps:`"))
+        for field, read in (("steps", self._step), ("export", self._export)):
+            if field in raw:
+                items = raw[field]
+                if not isinstance(items, list):
+                    raise ConfigError(self.places.at((*path, field)), "must be a list", got=items)
+                raw[field] = tuple(
+                    read((*path, field, index), item) for index, item in enumerate(items)
+                )
+        if isinstance(raw.get("from"), list):
+            raw["from"] = tuple(raw["from"])
+        return self._model(Dataset, path, raw)
+
+    def _named(
+        self, path: tuple[str | int, ...], item: Any, what: str, names: Sequence[str]
+    ) -> tuple[str, dict[str, Any]]:
+        if isinstance(item, str):
+            return item, {}
+        if isinstance(item, dict) and len(item) == 1:
+            ((name, fields),) = item.items()
+            return name, self._mapping((*path, name), fields or {}, f"{name} takes a mapping")
+        raise ConfigError(
+            self.places.at(path),
+            f"a {what} is a name or `{{Name: {{field: value}}}}`",
+            got=item,
+            hint=f"Known: {', '.join(names)}.",
+        )
+
+    def _step(self, path: tuple[str | int, ...], item: Any) -> Step:
+        name, fields = self._named(path, item, "step", list(STEPS))
+        try:
+            cls = load_step(name)
+        except KeyError as error:
+            close = nearest(name, STEPS)
+            hint = f"Did you mean {close}?" if close else f"Known: {', '.join(STEPS)}."
+            if ":" in name:
+                hint = f"It could not be loaded: {error.args[0]}."
+            raise ConfigError(self.places.at(path), "unknown step", got=name, hint=hint) from None
+        return self._model(cls, (*path, name), fields)
+
+    def _export(self, path: tuple[str | int, ...], item: Any) -> Export:
+        name, fields = self._named(path, item, "format", list(EXPORTS))
+        if name not in EXPORTS:
+            close = nearest(name, EXPORTS)
+            raise ConfigError(
+                self.places.at(path),
+                "unknown export format",
+                got=name,
+                hint=f"Did you mean {close}?" if close else f"Known: {', '.join(EXPORTS)}.",
+            )
+        return self._model(load_export(name), (*path, name), fields)
+
+    def _model(self, cls: Any, path: tuple[str | int, ...], raw: dict[str, Any]) -> Any:
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        for key in raw:
+            if key not in known:
+                close = nearest(key, known)
+                raise ConfigError(
+                    self.places.at((*path, key)),
+                    "unknown key",
+                    got=key,
+                    hint=f"Did you mean {close!r}?"
+                    if close
+                    else f"Known: {', '.join(sorted(known))}.",
+                )
+        try:
+            return cls.model_validate(raw)
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            location = [part for part in first["loc"] if not str(part).startswith("function-")]
+            raise ConfigError(
+                self.places.at((*path, *location)), *_say(first), **_got(first)
+            ) from None
+        except ConfigError as error:
+            raise ConfigError(
+                self.places.at(path), error.problem, **_keep_got(error), hint=error.hint
+            ) from None
+
+
+def _say(error: Any) -> tuple[str]:
+    """Return a pydantic error in this project's words."""
+    context = error.get("ctx", {})
+    kind = error["type"]
+    bounds = {
+        "greater_than": "must be more than {gt}",
+        "greater_than_equal": "must be at least {ge}",
+        "less_than": "must be less than {lt}",
+        "less_than_equal": "must be at most {le}",
+        "literal_error": "must be {expected}",
+        "missing": "is missing",
+    }
+    if kind in bounds:
+        return (bounds[kind].format(**context),)
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return (message.replace("should be", "must be", 1),)
+
+
+def _got(error: Any) -> dict[str, Any]:
+    if error["type"] == "missing":
+        return {}
+    found: dict[str, Any] = {"got": error["input"]}
+    options = error.get("ctx", {}).get("expected")
+    if isinstance(error["input"], str) and isinstance(options, str):
+        close = nearest(error["input"], re.findall(r"'([^']*)'", options))
+        if close:
+            found["hint"] = f"Did you mean {close!r}?"
+    bound = error.get("ctx", {}).get("le", error.get("ctx", {}).get("lt"))
+    if bound == 1 and isinstance(error["input"], int | float) and 1 < error["input"] <= 100:
+        found["hint"] = f"Did you mean {error['input'] / 100:g}?"
+    return found
+
+
+def _keep_got(error: ConfigError) -> dict[str, Any]:
+    return {} if error.got is None else {"got": error.got}
+
+
+# --------------------------------------------------------------------------------------------------
+# Checks that need no data
+
+
+def _labels(steps: Sequence[Step]) -> list[str]:
+    """Return each step's label: its name, numbered where the name occurs again."""
+    seen: dict[str, int] = {}
+    labels = []
+    for step in steps:
+        seen[step.name()] = seen.get(step.name(), 0) + 1
+        count = seen[step.name()]
+        labels.append(step.name() if count == 1 else f"{step.name()}#{count}")
+    return labels
+
+
+def _resolve(pipeline: Pipeline, places: _Places) -> Job:
+    plans = []
+    for name, dataset in pipeline.datasets.items():
+        path = ("datasets", name)
+        if not _NAME.fullmatch(name) or name in RESERVED:
+            raise ConfigError(
+                places.at(path),
+                "is not a usable dataset name",
+                got=name,
+                hint="Use small letters, digits, - and _; `models` and `verdicts` are taken.",
+            )
+        _check_references(pipeline, places, name, dataset)
+        links = tuple(
+            Link(step, Context(pipeline.seed, label))
+            for step, label in zip(dataset.steps, _labels(dataset.steps), strict=True)
+        )
+        plans.append(DatasetPlan(name, dataset.parents, links, dataset.export, dataset.publish))
+    if not plans:
+        raise ConfigError(places.at(("datasets",)), "there are no datasets")
+    ordered = topological(plans)
+    kinds: dict[str, Kind] = {}
+    columns: dict[str, set[str]] = {}
+    for plan in ordered:
+        _check_flow(plan, places, kinds, columns)
+    _check_uses(pipeline, places, kinds)
+    _check_splits(pipeline, places, kinds)
+    return Job(pipeline.name, ordered, pipeline.run.shard_bytes)
+
+
+def _check_references(pipeline: Pipeline, places: _Places, name: str, dataset: Dataset) -> None:
+    def check(path: Sequence[str | int], named: str) -> None:
+        if named not in pipeline.datasets:
+            close = nearest(named, pipeline.datasets)
+            raise ConfigError(
+                places.at(path),
+                "there is no such dataset",
+                got=named,
+                hint=f"Did you mean {close!r}?"
+                if close
+                else f"Known: {', '.join(pipeline.datasets)}.",
+            )
+
+    for parent in dataset.parents:
+        check(("datasets", name, "from"), parent)
+    for index, step in enumerate(dataset.steps):
+        path = ("datasets", name, "steps", index, step.name())
+        for other in step.references():
+            check(path, other)
+        if isinstance(step, Source):
+            if index or dataset.parents:
+                raise ConfigError(
+                    places.at(path),
+                    "reads files, so it must be the first step of a dataset without `from:`",
+                    hint="Give it a dataset of its own and name that in `from:`.",
+                )
+        elif not index and not dataset.parents:
+            raise ConfigError(
+                places.at(path),
+                "has no records to work on",
+                hint="Add `from:`, or start with a step that reads, such as ReadWarc.",
+            )
+    if not dataset.steps and not dataset.parents:
+        raise ConfigError(places.at(("datasets", name)), "has neither `from:` nor `steps:`")
+
+
+def _check_flow(
+    plan: DatasetPlan, places: _Places, kinds: dict[str, Kind], columns: dict[str, set[str]]
+) -> None:
+    """Check that each step gets the record kind and the columns it needs."""
+    kind: Kind | None = None
+    have: set[str] = set()
+    if plan.parents:
+        parent_kinds = {kinds[parent] for parent in plan.parents}
+        if len(parent_kinds) > 1:
+            raise ConfigError(
+                places.at(("datasets", plan.name, "from")),
+                "the datasets hold different kinds of records",
+                got=sorted(parent_kinds),
+            )
+        (kind,) = parent_kinds
+        have = set.intersection(*(columns[parent] for parent in plan.parents))
+    for index, link in enumerate(plan.links):
+        step = link.step
+        path = ("datasets", plan.name, "steps", index, step.name())
+        if step.takes is not None and kind != step.takes:
+            raise ConfigError(
+                places.at(path),
+                f"takes {step.takes} records, but gets {kind} records",
+                hint=_makes(step.takes),
+            )
+        if not isinstance(step, Source):
+            missing = sorted(step.reads() - have)
+            if missing:
+                raise ConfigError(
+                    places.at(path),
+                    f"needs the column {missing[0]!r}, which no earlier step makes",
+                    hint=f"There are: {', '.join(sorted(have))}.",
+                )
+        if step.gives is not None and step.gives != kind:
+            kind = step.gives
+            have = set()
+        assert kind is not None
+        have |= set(SCHEMAS[kind]) | set(step.adds())
+    assert kind is not None
+    for export in plan.exports:
+        if kind not in export.accepts():
+            raise ConfigError(
+                places.at(("datasets", plan.name, "export")),
+                f"{export.folder} cannot carry {kind} records",
+                hint=f"It carries {', '.join(sorted(export.accepts()))}.",
+            )
+    kinds[plan.name] = kind
+    columns[plan.name] = have
+
+
+def _makes(kind: Kind) -> str:
+    makers = []
+    for name in STEPS:
+        try:
+            if load_step(name).gives == kind:
+                makers.append(name)
+        except ImportError:
+            continue
+    return f"Made by: {', '.join(makers)}."
+
+
+def _check_uses(pipeline: Pipeline, places: _Places, kinds: Mapping[str, Kind]) -> None:
+    """Check that every dataset is of use, and that training and verdicts name what they can use."""
+    read = {parent for dataset in pipeline.datasets.values() for parent in dataset.parents}
+    for dataset in pipeline.datasets.values():
+        read |= {name for step in dataset.steps for name in step.references()}
+    for name, dataset in pipeline.datasets.items():
+        if not dataset.publish and name not in read:
+            raise ConfigError(
+                places.at(("datasets", name)),
+                "is neither published nor read by another dataset",
+                hint="Remove it, or set publish: true.",
+            )
+
+    def check(path: Sequence[str | int], name: str, kind: Kind) -> None:
+        if name not in pipeline.datasets:
+            close = nearest(name, pipeline.datasets)
+            hint = f"Did you mean {close!r}?" if close else None
+            raise ConfigError(places.at(path), "there is no such dataset", got=name, hint=hint)
+        if kinds[name] != kind:
+            raise ConfigError(
+                places.at(path), f"needs {kind} records, but {name} holds {kinds[name]} records"
+            )
+        if not pipeline.datasets[name].publish:
+            raise ConfigError(
+                places.at(path), f"{name} is not published", hint="Set publish: true there."
+            )
+
+    if pipeline.train is not None:
+        check(("train", "pretrain"), pipeline.train.pretrain, "document")
+        if pipeline.train.instruct is not None:
+            check(("train", "instruct"), pipeline.train.instruct, "conversation")
+        if pipeline.train.preference is not None:
+            check(("train", "preference"), pipeline.train.preference, "preference")
+    for name, settings in pipeline.validate_.items():
+        for index, arm in enumerate(settings.compare):
+            check(("validate", name, "compare", index), arm, "document")
+
+
+def _check_splits(pipeline: Pipeline, places: _Places, kinds: Mapping[str, Kind]) -> None:
+    """Check that datasets that split by group hold out one fraction, or one side would leak."""
+    fractions: dict[float, str] = {}
+    for name, dataset in pipeline.datasets.items():
+        for index, step in enumerate(dataset.steps):
+            if step.name() != "Split":
+                continue
+            grouped = kinds[name] != "document" or step.references()
+            fraction = getattr(step, "validation", None)
+            if grouped and isinstance(fraction, float):
+                other = fractions.setdefault(fraction, name)
+                if len(fractions) > 1:
+                    first = next(n for f, n in fractions.items() if f != fraction)
+                    raise ConfigError(
+                        places.at(("datasets", name, "steps", index, "Split", "validation")),
+                        f"differs from that of {first}, so a question could be held out in one "
+                        "dataset and trained on in the other",
+                        got=fraction,
+                        hint=f"Use one fraction in {first} and {other}.",
+                    )
+
+
+# --------------------------------------------------------------------------------------------------
+# Schema
+
+
+def pipeline_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a pipeline file, made from the steps themselves."""
+    schema = Pipeline.model_json_schema(by_alias=True)
+    definitions = schema.setdefault("$defs", {})
+    step_options: list[dict[str, Any]] = [{"type": "string", "enum": list(STEPS)}]
+    for name in STEPS:
+        step_schema = load_step(name).model_json_schema(by_alias=True)
+        definitions.update(step_schema.pop("$defs", {}))
+        definitions[name] = step_schema
+        step_options.append(_single(name))
+    own = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"}
+    step_options += [
+        own,
+        {"type": "object", "minProperties": 1, "maxProperties": 1, "propertyNames": own},
+    ]
+    export_options: list[dict[str, Any]] = [{"type": "string", "enum": list(EXPORTS)}]
+    for name in EXPORTS:
+        definitions[f"export-{name}"] = load_export(name).model_json_schema()
+        export_options.append(_single(name, f"export-{name}"))
+    dataset = definitions["Dataset"]["properties"]
+    for field, options in (("steps", step_options), ("export", export_options)):
+        described = dataset[field].get("description")
+        dataset[field] = {"type": "array", "items": {"anyOf": options}}
+        if described:
+            dataset[field]["description"] = described
+    for name in ("Step", "Export"):
+        definitions.pop(name, None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "datatools pipeline",
+        **{key: value for key, value in schema.items() if key != "title"},
+    }
+
+
+def _single(name: str, definition: str | None = None) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            name: {"anyOf": [{"$ref": f"#/$defs/{definition or name}"}, {"type": "null"}]}
+        },
+        "required": [name],
+        "additionalProperties": False,
+    }

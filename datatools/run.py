@@ -1,0 +1,357 @@
+"""Running a pipeline from end to end: datasets, publishing, training, verdicts, report.
+
+Owns: the order of the whole job, what counts as success, and the files that say so. Each part is cached
+by what it is made from, so a second run changes nothing and a changed line recomputes what it touches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datatools.engine.executors.base import Executor
+from datatools.engine.executors.inline import InlineExecutor
+from datatools.engine.executors.processes import ProcessExecutor
+from datatools.engine.progress import Progress, Silent
+from datatools.engine.runner import DatasetState, Runner, held
+from datatools.engine.stages import StageEvent, Stages
+from datatools.engine.store import digest, drop_stale_temporaries, read_json, write_json
+from datatools.errors import ConfigError, IntegrityError
+from datatools.pipeline import Pipeline, RunSettings, load_pipeline
+
+__all__ = ["RunResult", "cache_of", "run"]
+
+
+def cache_of(output: Path) -> Path:
+    """Return the folder of intermediate stages of an output; it may be deleted at any time."""
+    return output / ".cache"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        output: The output folder.
+        datasets: Manifests of published datasets, by name.
+        events: What happened to each stage, in order.
+        train: The training report, if the pipeline trains.
+        verdicts: The verdicts by name.
+        report: The report page, if one was written.
+        problems: Why the run counts as failed; empty when it succeeded.
+        seconds: Wall time.
+    """
+
+    output: Path
+    datasets: Mapping[str, Mapping[str, Any]]
+    events: Sequence[StageEvent]
+    train: Mapping[str, Any] | None = None
+    verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    report: Path | None = None
+    problems: Sequence[str] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run succeeded."""
+        return not self.problems
+
+
+@contextlib.contextmanager
+def executor_for(settings: RunSettings) -> Iterator[Executor]:
+    """Start the executor that the settings name, and stop it at the end."""
+    if settings.executor == "ray":
+        from datatools.engine.executors.ray import RayExecutor
+
+        with RayExecutor(settings.ray_address, settings.workers) as executor:
+            yield executor
+        return
+    workers = settings.workers or os.cpu_count() or 1
+    inline = settings.executor == "inline"
+    with InlineExecutor() if inline else ProcessExecutor(workers) as chosen:
+        yield chosen
+
+
+def run(
+    pipeline: Pipeline | str | os.PathLike[str],
+    *,
+    only: Sequence[str] | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run a pipeline and return what it did.
+
+    Args:
+        pipeline: The pipeline, or the path of its file.
+        only: Datasets to make (with what they need); training, verdicts and report are then left out.
+        limit: Read at most this many records from the first unit of each source, to try a pipeline out.
+        progress: Told what happens.
+
+    Raises:
+        ConfigError: The pipeline is wrong; nothing was run.
+        OutputHeldError: Another run holds the output; nothing was changed.
+        DatatoolsError: The run stopped; finished work is kept and the next run goes on from it.
+    """
+    if not isinstance(pipeline, Pipeline):
+        pipeline = load_pipeline(pipeline)
+    job = pipeline.job()
+    for name in only or ():
+        if name not in pipeline.datasets:
+            raise ConfigError(
+                "--only",
+                "there is no such dataset",
+                got=name,
+                hint=f"Known: {', '.join(pipeline.datasets)}.",
+            )
+    progress = progress or Silent()
+    output = Path(pipeline.output)
+    started = time.monotonic()
+    owner = f"{pipeline.name} on {socket.gethostname()}, process {os.getpid()}"
+    with held(output, owner):
+        cache = cache_of(output)
+        cache.mkdir(exist_ok=True)
+        drop_stale_temporaries(cache)
+        watched = _Watched(progress, cache / "status.json", pipeline.name)
+        with executor_for(pipeline.run) as executor:
+            stages = Stages(cache, executor, watched)
+            runner = Runner(job, stages, output, memory=pipeline.run.memory, limit=limit)
+            states = runner.run(only)
+            manifests = {
+                name: runner.publish(name) for name in states if pipeline.datasets[name].publish
+            }
+        problems = _problems(pipeline.run, states)
+        result = RunResult(output, manifests, stages.events, problems=problems)
+        if only is None:
+            result = _after(pipeline, result, watched)
+        result = _replace(result, seconds=time.monotonic() - started)
+        _write_summary(pipeline, result)
+        watched.finish(result)
+    return result
+
+
+def _replace(result: RunResult, **changes: Any) -> RunResult:
+    import dataclasses
+
+    return dataclasses.replace(result, **changes)
+
+
+def _problems(settings: RunSettings, states: Mapping[str, DatasetState]) -> list[str]:
+    """Return why the run counts as failed."""
+    problems: list[str] = []
+    for name, state in states.items():
+        own = state.ledger
+        lost = own.quarantined.total()
+        entered = own.read + own.created
+        fraction = lost / entered if entered else 0.0
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in own.quarantined.most_common())
+        if settings.on_input_error == "fail":
+            if lost:
+                problems.append(f"{name}: {lost:,} of {entered:,} records quarantined ({reasons})")
+            for label, counts in state.inputs.items():
+                for item in counts.incomplete:
+                    problems.append(
+                        f"{name}: {label} could not read {item['path']} "
+                        f"bytes {item['start']:,} to {item['end']:,}: {item['detail']}"
+                    )
+        elif fraction > settings.max_quarantine_fraction:
+            problems.append(
+                f"{name}: {lost:,} of {entered:,} records quarantined, more than the allowed "
+                f"{settings.max_quarantine_fraction:.3%} ({reasons})"
+            )
+    return problems
+
+
+# --------------------------------------------------------------------------------------------------
+# After the datasets: training, verdicts, report
+
+
+def _after(pipeline: Pipeline, result: RunResult, progress: _Watched) -> RunResult:
+    train = _train(pipeline, result, progress) if pipeline.train else None
+    verdicts = {name: _verdict(pipeline, result, name, progress) for name in pipeline.validate_}
+    result = _replace(result, train=train, verdicts=verdicts)
+    from datatools.report.build import write_report
+
+    progress.stage_started("report", 1, 0)
+    report = write_report(result.output, title=pipeline.name)
+    progress.stage_ended("report", cached=False)
+    return _replace(result, report=report)
+
+
+def _shards(result: RunResult, names: Sequence[str]) -> dict[str, list[str]]:
+    return {name: [shard["sha256"] for shard in result.datasets[name]["shards"]] for name in names}
+
+
+def _kept(path: Path, key: str, make: Callable[[], None]) -> tuple[Any, bool]:
+    """Return the JSON at `path` if it was made from `key`, else make it again."""
+    mark = path.with_suffix(".key")
+    try:
+        if mark.read_text() == key:
+            return read_json(path), True
+    except (FileNotFoundError, IntegrityError):
+        pass
+    mark.unlink(missing_ok=True)
+    make()
+    value = read_json(path)
+    mark.write_text(key)
+    return value, False
+
+
+def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
+    settings = pipeline.train
+    assert settings is not None
+    names = [n for n in (settings.pretrain, settings.instruct, settings.preference) if n]
+    key = digest(
+        {
+            "train": settings.model_dump(mode="json"),
+            "seed": pipeline.seed,
+            "shards": _shards(result, names),
+            "versions": _training_versions(),
+        }
+    )
+    path = result.output / "models" / "train.json"
+
+    def make() -> None:
+        from datatools.train.api import train_all
+
+        train_all(
+            result.output,
+            pretrain=settings.pretrain,
+            instruct=settings.instruct,
+            preference=settings.preference,
+            size=settings.size,
+            tokens=settings.tokens,
+            seed=pipeline.seed,
+            probes=settings.probes,
+            progress=progress.message,
+        )
+
+    progress.stage_started("train", 1, 0)
+    value, cached = _kept(path, key, make)
+    progress.stage_ended("train", cached=cached)
+    return value
+
+
+def _verdict(pipeline: Pipeline, result: RunResult, name: str, progress: _Watched) -> Any:
+    settings = pipeline.validate_[name]
+    key = digest(
+        {
+            "validate": settings.model_dump(mode="json"),
+            "seed": pipeline.seed,
+            "shards": _shards(result, settings.compare),
+            "versions": _training_versions(),
+        }
+    )
+    folder = result.output / "verdicts"
+    path = folder / f"{name}.json"
+
+    def make() -> None:
+        from datatools.judge.compare import compare
+
+        before, after = settings.compare
+        verdict, receipts = compare(
+            result.output / before,
+            result.output / after,
+            tier=settings.tier,
+            seed=pipeline.seed,
+            names=settings.compare,
+            progress=progress.message,
+        )
+        folder.mkdir(exist_ok=True)
+        receipts.save(folder / name)
+        write_json(path, verdict.to_json())
+
+    progress.stage_started(f"verdict {name}", 1, 0)
+    value, cached = _kept(path, key, make)
+    progress.stage_ended(f"verdict {name}", cached=cached)
+    return value
+
+
+def _training_versions() -> dict[str, str]:
+    import importlib.metadata
+
+    import datatools
+
+    return {"datatools": datatools.__version__, "torch": importlib.metadata.version("torch")}
+
+
+def _write_summary(pipeline: Pipeline, result: RunResult) -> None:
+    """Write `run.json`: the resolved pipeline, and what the run of it came to."""
+    write_json(
+        result.output / "run.json",
+        {
+            "pipeline": pipeline.model_dump(mode="json", by_alias=True, serialize_as_any=True)
+            | {
+                "datasets": {
+                    name: {
+                        "from": list(dataset.parents),
+                        "steps": [
+                            {step.name(): step.model_dump(mode="json")} for step in dataset.steps
+                        ],
+                        "export": [export.folder for export in dataset.export],
+                        "publish": dataset.publish,
+                    }
+                    for name, dataset in pipeline.datasets.items()
+                }
+            },
+            "datasets": sorted(result.datasets),
+            "problems": list(result.problems),
+        },
+    )
+
+
+class _Watched:
+    """Passes progress on, and keeps a status file that `datatools status` reads."""
+
+    EVERY_S = 1.0
+
+    def __init__(self, progress: Progress, path: Path, name: str) -> None:
+        self._progress = progress
+        self._path = path
+        self._status: dict[str, Any] = {
+            "pipeline": name,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": time.time(),
+            "state": "running",
+            "stage": None,
+            "done": 0,
+            "tasks": 0,
+            "stages_ended": 0,
+            "stages_cached": 0,
+        }
+        self._written = 0.0
+
+    def _save(self, *, now: bool) -> None:
+        clock = time.monotonic()
+        if now or clock - self._written >= self.EVERY_S:
+            self._written = clock
+            self._status["updated"] = time.time()
+            write_json(self._path, self._status)
+
+    def stage_started(self, name: str, tasks: int, done: int) -> None:
+        self._status.update(stage=name, tasks=tasks, done=done)
+        self._save(now=False)
+        self._progress.stage_started(name, tasks, done)
+
+    def task_ended(self, name: str) -> None:
+        self._status["done"] += 1
+        self._save(now=False)
+        self._progress.task_ended(name)
+
+    def stage_ended(self, name: str, *, cached: bool) -> None:
+        self._status["stages_ended"] += 1
+        self._status["stages_cached"] += cached
+        self._progress.stage_ended(name, cached=cached)
+
+    def message(self, text: str) -> None:
+        self._progress.message(text)
+
+    def finish(self, result: RunResult) -> None:
+        self._status.update(state="ended" if result.ok else "failed", stage=None)
+        self._save(now=True)

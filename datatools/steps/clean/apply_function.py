@@ -1,0 +1,200 @@
+"""`Apply`: a plain function of one's own as a step, fenced and part of the key."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+from pydantic import Field, field_validator
+
+from datatools.errors import ConfigError
+from datatools.fence import Fence, Fenced
+from datatools.records import Kind
+from datatools.steps.base import Batch, Context, Map, Mapped
+
+__all__ = ["Apply", "source_digest"]
+
+
+class Apply(Map):
+    """Run a function `text -> text` over one column; a record for which it returns None is dropped.
+
+    The function runs behind the fence: one that raises, hangs, crashes or grows costs the record it was
+    given, which is quarantined with the reason. The syntax tree of its module, and of what that imports
+    from its own package, is part of the result's key, so an edited function is never served from the
+    cache; comments and layout do not count.
+
+    Example:
+        >>> frame = pl.DataFrame({"text": ["Héllo"]})
+        >>> Apply(function="unicodedata:normalize")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        pydantic_core._pydantic_core.ValidationError: unicodedata has no Python source
+    """
+
+    version: ClassVar[int] = 1
+    takes: ClassVar[Kind | None] = None
+    risky: ClassVar[bool] = True
+
+    function: str
+    """The function, as `package.module:name`. It takes the column's text and returns text, or None to
+    drop the record."""
+    column: str = "text"
+    """The text column it changes."""
+    cpu_seconds: float = Field(5.0, gt=0)
+    """CPU time it may take for one record. Raising it lets slower records pass."""
+    memory_bytes: int = Field(1 << 30, ge=1 << 20)
+    """Memory it may add for one record, in bytes."""
+
+    @field_validator("function")
+    @classmethod
+    def _is_importable(cls, value: str) -> str:
+        try:
+            _load(value)
+            source_digest(value.partition(":")[0])
+        except ConfigError as error:
+            raise ValueError(f"{error.problem}. {error.hint or ''}".strip()) from error
+        return value
+
+    def reads(self) -> frozenset[str]:
+        """Return the column."""
+        return frozenset({self.column})
+
+    def digests(self) -> Mapping[str, str]:
+        """Return the digest of the function's code."""
+        return {self.function: source_digest(self.function.partition(":")[0])}
+
+    def bind(self, context: Context) -> _Bound:
+        """Start a fence around the function."""
+        fence = Fence(
+            partial(_fenced, self.function),
+            cpu_seconds=self.cpu_seconds,
+            memory_bytes=self.memory_bytes,
+        )
+        return _Bound(fence, self.column)
+
+
+class _Bound:
+    def __init__(self, fence: Fence, column: str) -> None:
+        self._fence = fence
+        self._column = column
+
+    def close(self) -> None:
+        self._fence.close()
+
+    def map(self, batch: Batch) -> Mapped:
+        texts = batch.df[self._column].fill_null("").to_list()
+        results = self._fence.run([text.encode() for text in texts])
+        new: list[str] = []
+        dropped: list[str | None] = []
+        quarantined: list[str | None] = []
+        detail: list[str | None] = []
+        for text, result in zip(texts, results, strict=True):
+            failed = isinstance(result, Fenced)
+            gone = not failed and result[:1] == b"0"
+            new.append(text if failed or gone else result[1:].decode())
+            dropped.append("function_returned_none" if gone else None)
+            quarantined.append(result.reason if isinstance(result, Fenced) else None)
+            detail.append(result.detail if isinstance(result, Fenced) else None)
+        return Mapped(
+            batch.df.with_columns(pl.Series(self._column, new, dtype=pl.String)),
+            dropped=pl.Series(dropped, dtype=pl.String),
+            quarantined=pl.Series(quarantined, dtype=pl.String),
+            detail=pl.Series(detail, dtype=pl.String),
+        )
+
+
+def _load(name: str) -> Callable[[str], str | None]:
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ConfigError("Apply", "must be package.module:name", got=name)
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            "Apply",
+            f"cannot be imported: {error}",
+            got=name,
+            hint="Install its package, or run where it can be imported.",
+        ) from error
+    if not callable(function):
+        raise ConfigError("Apply", "is not a function", got=name)
+    return function  # type: ignore[no-any-return]
+
+
+def _fenced(name: str) -> Callable[[bytes], bytes]:
+    """Build, in the fenced child, the function over bytes: `1text`, or `0` for None."""
+    function = _load(name)
+
+    def run(item: bytes) -> bytes:
+        result = function(item.decode())
+        if result is None:
+            return b"0"
+        if not isinstance(result, str):
+            raise TypeError(f"must return text or None, not {type(result).__name__}")
+        # A lone surrogate cannot be stored as UTF-8; it becomes U+FFFD as it does in the readers.
+        return b"1" + result.encode("utf-8", "replace")
+
+    return run
+
+
+def source_digest(module: str) -> str:
+    """Return a digest of a module's syntax tree and of those it imports from its own package.
+
+    Args:
+        module: Dotted name.
+
+    Raises:
+        ConfigError: The module has no Python source.
+    """
+    package = module.partition(".")[0]
+    seen: dict[str, str] = {}
+    left = [module]
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            continue
+        if spec.origin is None or not spec.origin.endswith(".py"):
+            if name == module:
+                raise ConfigError(
+                    "Apply",
+                    f"{module} has no Python source to make a key from",
+                    hint="Wrap it in a function of your own.",
+                )
+            continue
+        tree = ast.parse(Path(spec.origin).read_bytes())
+        seen[name] = ast.dump(tree)
+        parent = name if spec.submodule_search_locations else name.rpartition(".")[0]
+        left += [found for found in _imports(tree, parent) if found.split(".")[0] == package]
+    joined = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def _imports(tree: ast.AST, parent: str) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                anchor = parent.split(".")
+                anchor = anchor[: len(anchor) - node.level + 1]
+                base = ".".join([*anchor, *([node.module] if node.module else [])])
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name and _exists(name)]
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,172 @@
+"""YAML read strictly: no code, no aliases, no duplicate keys, YAML 1.2 scalars, and a line for every value.
+
+Plain PyYAML turns `no` into False, `12:30` into 750 and `1e-5` into a string, keeps the last of two equal
+keys, and expands a ten-line alias bomb past memory. A pipeline file needs none of that, so values are
+built from the parser's events and everything else is refused with its line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from datatools.errors import ConfigError
+
+__all__ = ["Document", "parse"]
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 64
+
+_INT = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = {
+    **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_CORE_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq"))
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed file.
+
+    Attributes:
+        value: Mappings, lists, strings, numbers, booleans and None.
+        lines: Line of each value (counted from 1) by its path from the root; keys have their value's.
+    """
+
+    value: Any
+    lines: Mapping[Path, int] = field(default_factory=dict)
+
+    def line(self, path: Path) -> int:
+        """Return the line of the value at a path, or of the nearest value around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    """Return a scalar's value by the YAML 1.2 core schema."""
+    text: str = event.value
+    if event.style is not None or event.tag == "tag:yaml.org,2002:str":
+        return text
+    if text in _SPECIAL:
+        return _SPECIAL[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _OCTAL.fullmatch(text):
+        return int(text[2:], 8)
+    if _HEX.fullmatch(text):
+        return int(text[2:], 16)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def parse(text: str, where: str) -> Document:
+    """Parse one YAML document.
+
+    Args:
+        text: The file's text.
+        where: Its name, for messages.
+
+    Raises:
+        ConfigError: The text is not YAML, or uses what is refused here.
+
+    Example:
+        >>> parse("a: no\\nb: [1e-5, 010]", "x.yaml").value
+        {'a': 'no', 'b': [1e-05, 10]}
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise ConfigError(where, f"is larger than {MAX_BYTES} bytes", hint="Is it a pipeline file?")
+    builder = _Builder(where)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ConfigError(
+            f"{where}:{line}", f"is not valid YAML: {error.problem or error.context}"
+        ) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(where, f"is not valid YAML: {str(error).splitlines()[0]}") from None
+    except (ValueError, UnicodeError) as error:
+        raise ConfigError(where, f"is not valid YAML: {error}") from None
+    return Document(builder.root, builder.lines)
+
+
+class _Builder:
+    """Builds values from events, without recursion."""
+
+    def __init__(self, where: str) -> None:
+        self.root: Any = None
+        self.lines: dict[Path, int] = {}
+        self._where = where
+        self._stack: list[tuple[Any, Path]] = []
+        self._keys: list[str | None] = []
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                self._refuse(line, "holds more than one document", "Keep one pipeline per file.")
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            self._refuse(line, "uses an anchor or alias", "Write the value out.")
+        tag = getattr(event, "tag", None)
+        if tag and tag not in _CORE_TAGS:
+            self._refuse(line, f"uses the tag {tag!r}", "Plain values need no tag.")
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(_scalar(event), line, event)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._open({}, line)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._open([], line)
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            self._stack.pop()
+            self._keys.pop()
+
+    def _open(self, value: Any, line: int) -> None:
+        if len(self._stack) >= MAX_DEPTH:
+            self._refuse(line, f"nests deeper than {MAX_DEPTH} levels", "A pipeline is flat.")
+        path = self._add(value, line, None)
+        self._stack.append((value, path))
+        self._keys.append(None)
+
+    def _add(self, value: Any, line: int, event: yaml.ScalarEvent | None) -> Path:
+        if not self._stack:
+            self.root = value
+            self.lines[()] = line
+            return ()
+        container, path = self._stack[-1]
+        if isinstance(container, list):
+            at: Path = (*path, len(container))
+            container.append(value)
+        elif self._keys[-1] is None:
+            if event is None or not isinstance(value, str):
+                self._refuse(line, f"has a key that is not a word (got {value!r})", "Quote it.")
+            if value in container:
+                self._refuse(line, f"has the key {value!r} twice", "Remove one of them.")
+            self._keys[-1] = value
+            return path
+        else:
+            key = self._keys[-1]
+            at = (*path, key)
+            container[key] = value
+            self._keys[-1] = None
+        self.lines[at] = line
+        return at
+
+    def _refuse(self, line: int, problem: str, hint: str) -> None:
+        raise ConfigError(f"{self._where}:{line}", problem, hint=hint)
