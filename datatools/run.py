@@ -332,7 +332,7 @@ class _Watched:
         if now or clock - self._written >= self.EVERY_S:
             self._written = clock
             self._status["updated"] = time.time()
-            write_json(self._path, self._status)
+            write_json(self._path, self._status, durable="none")
 
     def stage_started(self, name: str, tasks: int, done: int) -> None:
         self._status.update(stage=name, tasks=tasks, done=done)

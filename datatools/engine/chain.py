@@ -220,7 +220,7 @@ class Chain:
                 dtype=pl.String,
             )
         )
-        has_child = pl.Series("has_child", [False] * df.height)
+        has_child = pl.Series("has_child", [False] * df.height, dtype=pl.Boolean)
         if children.height:
             has_child = has_child.scatter(parents.unique().to_list(), True)
         dropped = _reasons(expanded.dropped, df.height)

@@ -189,7 +189,8 @@ class _Growing:
                     file.write(orjson.dumps(row) + b"\n")
 
         path = f"{env.stage}/{env.index:05d}-{role}.{suffix}"
-        size, sha256 = write_atomic(env.root / path, parquet if suffix == "parquet" else jsonl)
+        write = parquet if suffix == "parquet" else jsonl
+        size, sha256 = write_atomic(env.root / path, write, durable="bytes")
         return PartRef(path, rows, size, sha256, ())
 
 
@@ -221,7 +222,7 @@ class FatesTask:
                         writer.write_table(to_arrow(joined))
 
         path = f"{env.stage}/{env.index:05d}-fates.parquet"
-        size, sha256 = write_atomic(env.root / path, write)
+        size, sha256 = write_atomic(env.root / path, write, durable="bytes")
         return Output(parts={"fates": PartRef(path, rows, size, sha256, ())})
 
 

@@ -27,7 +27,14 @@ from datatools.engine.ledger import InputCounts, StepCounts, total
 from datatools.engine.plan import DatasetPlan, Job, Segment, link_key, measure_key, segments
 from datatools.engine.publish import FatesTask, PublishTask, SizesTask
 from datatools.engine.stages import Stages
-from datatools.engine.store import PartRef, read_json, read_part, write_atomic, write_json
+from datatools.engine.store import (
+    PartRef,
+    fsync_directory,
+    read_json,
+    read_part,
+    write_atomic,
+    write_json,
+)
 from datatools.engine.tables import Partitioning, StoredRows, StoredTable
 from datatools.engine.tasks import (
     BYTES,
@@ -588,6 +595,8 @@ def _place(
             path.unlink()
     for path, part in files.items():
         _link(root / part.path, folder / path)
+    for directory in {(folder / path).parent for path in files}:
+        fsync_directory(directory)
     write_atomic(folder / "README.md", lambda file: file.write(text.encode()))
     write_json(target, manifest)
 

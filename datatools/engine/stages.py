@@ -15,7 +15,7 @@ from pathlib import Path
 
 from datatools.engine.executors.base import Done, Executor
 from datatools.engine.progress import Progress
-from datatools.engine.store import digest, read_json, write_json
+from datatools.engine.store import digest, fsync_directory, read_json, write_json
 from datatools.engine.tasks import Body, Output, Task
 from datatools.errors import DataError, DatatoolsError, IntegrityError
 
@@ -96,6 +96,7 @@ class Stages:
             if task.index not in outputs:
                 outputs[task.index] = Output.from_json(read_json(task.record))
         ordered = [outputs[task.index] for task in tasks]
+        fsync_directory(manifest.parent)
         write_json(
             manifest,
             {

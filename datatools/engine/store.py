@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import polars as pl
@@ -34,6 +34,7 @@ __all__ = [
     "digest",
     "drop_stale_temporaries",
     "file_sha256",
+    "fsync_directory",
     "iter_batches",
     "read_batch",
     "read_json",
@@ -119,7 +120,8 @@ class _HashingFile(io.RawIOBase):
         return self._hasher.hexdigest()
 
 
-def _fsync_directory(path: Path) -> None:
+def fsync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -127,12 +129,20 @@ def _fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, write: Callable[[Any], None]) -> tuple[int, str]:
+Durability = Literal["name", "bytes", "none"]
+
+
+def write_atomic(
+    path: Path, write: Callable[[Any], None], *, durable: Durability = "name"
+) -> tuple[int, str]:
     """Write a file so that its final name is a whole file or nothing.
 
     Args:
         path: Final name. Its directory is created.
         write: Called with a binary, write-only, unseekable file.
+        durable: What survives a power cut once this returns: the file under its `name`; its `bytes`,
+            if the name does (a stage syncs its directory once, before its manifest); or `none`, for
+            files that are checked when read and cheap to make again.
 
     Returns:
         Size in bytes and SHA-256 of what was written.
@@ -147,7 +157,8 @@ def write_atomic(path: Path, write: Callable[[Any], None]) -> tuple[int, str]:
         try:
             sink = _HashingFile(descriptor)
             write(sink)
-            os.fsync(descriptor)
+            if durable != "none":
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
@@ -155,14 +166,15 @@ def write_atomic(path: Path, write: Callable[[Any], None]) -> tuple[int, str]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _fsync_directory(path.parent)
+    if durable == "name":
+        fsync_directory(path.parent)
     return sink.size, sink.hexdigest()
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, *, durable: Durability = "name") -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
     data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
-    write_atomic(path, lambda file: file.write(data + b"\n"))
+    write_atomic(path, lambda file: file.write(data + b"\n"), durable=durable)
 
 
 def read_json(path: Path) -> Any:
@@ -215,7 +227,7 @@ def write_part(
                 writer.write_batch(batches[0])
                 rows.append(frame.height)
 
-    size, sha256 = write_atomic(root / path, write)
+    size, sha256 = write_atomic(root / path, write, durable="bytes")
     return PartRef(path, sum(rows), size, sha256, tuple(rows))
 
 

@@ -125,7 +125,8 @@ def execute(task: Task) -> Output:
     if task.record.exists():
         return Output.from_json(read_json(task.record))
     output = task.body.run(TaskEnv(Path(task.root), task.stage, task.index))
-    write_json(task.record, output.to_json())
+    # A record that a power cut tears is not valid JSON, and the task runs again.
+    write_json(task.record, output.to_json(), durable="none")
     return output
 
 

@@ -12,6 +12,7 @@ written, the kernels are compiled in every process, after one warning.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -142,7 +143,8 @@ class _LazyCache(_Cache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return self._opened.load_overload(sig, target_context)
-        except Exception:  # a damaged file unpickles into any error; compiling again repairs it
+        except Exception:  # a damaged file unpickles into any error; start anew and compile again
+            self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -162,7 +164,8 @@ class _LazyCache(_Cache):
         self._opened.disable()
 
     def flush(self) -> None:
-        self._opened.flush()
+        with contextlib.suppress(OSError):
+            self._opened.flush()
 
 
 def arrow_buffers(

@@ -64,8 +64,13 @@ class StepLoss:
 class Task(Protocol):
     """What is trained: the loss of each step, and where its rows came from."""
 
-    model: nn.Module
-    fingerprint: str
+    @property
+    def model(self) -> nn.Module:
+        """What is trained, in place."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the data, the order and the loss."""
 
     def loss(self, step: int) -> StepLoss:
         """Return the loss of step `step`, a pure function of the weights and the number."""

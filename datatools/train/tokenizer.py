@@ -115,7 +115,8 @@ class Tokenizer:
 
     @cached_property
     def _special(self) -> dict[str, int]:
-        return {token: self.inner.token_to_id(token) for token in SPECIAL_TOKENS}
+        ids = self.inner.get_vocab(True)
+        return {token: int(ids[token]) for token in SPECIAL_TOKENS}
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Return the ids of each text, int32 of shape (tokens,); empty for an empty text.

@@ -39,7 +39,9 @@ _SNIFF_BYTES: Final = 4096
 _META: Final = re.compile(
     rb"<meta\b[^>]{0,500}?\bcharset\s{0,20}=\s{0,20}[\"']?\s{0,20}([A-Za-z0-9_:.\-]{2,40})", re.I
 )
-_XML: Final = re.compile(rb"^\s{0,50}<\?xml\b[^>]{0,200}?\bencoding\s{0,20}=\s{0,20}[\"']([^\"'>]{2,40})")
+_XML: Final = re.compile(
+    rb"^\s{0,50}<\?xml\b[^>]{0,200}?\bencoding\s{0,20}=\s{0,20}[\"']([^\"'>]{2,40})"
+)
 _COMMENT: Final = re.compile(rb"<!--.*?(?:-->|$)", re.S)
 
 _MARKS: Final = (

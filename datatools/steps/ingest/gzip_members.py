@@ -43,7 +43,8 @@ class GzipMember:
                 data = inflater.decompress(fed, limit)
             except zlib.error as error:
                 raise MemberDamage("corrupt", _words(error)) from None
-            self._fed = inflater.unconsumed_tail
+            # At the end of a member zlib names what is left twice, in both attributes.
+            self._fed = b"" if inflater.eof else inflater.unconsumed_tail
             self.position += len(fed) - len(self._fed) - len(inflater.unused_data)
             self._produced += len(data)
             if self._max_ratio is not None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
+from fastwarc.warc import HeaderMap
+
 from datatools.steps.ingest.files import StoredFile
 from datatools.steps.ingest.members import FREE_BYTES, MAX_RATIO, MemberDamage
 from datatools.steps.ingest.zstd_frames import ZstdFrame
@@ -33,7 +35,7 @@ _MAX_HEAD_BYTES: Final = 64 << 10
 _STEP_BYTES: Final = 1 << 20
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+([1-9]\d\d)(?:[ \t][^\r\n]*)?\r?(?:\n|$)")
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
-_FIELD: Final = re.compile(r"([^\s:]+)[ \t]*:[ \t]*(.*?)[ \t]*$")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _CHUNK: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]{0,1000})?\r?\n")
 _CHUNK_END: Final = re.compile(rb"\r?\n")
 
@@ -87,15 +89,15 @@ def parse_head(block: bytes) -> HttpHead:
     if end is None and len(block) > _MAX_HEAD_BYTES:
         raise HttpProblem("http_head", f"no end of the head within {_MAX_HEAD_BYTES} bytes")
     body_start = end.end() if end else len(block)
+    map_of = HeaderMap("latin1")
+    try:
+        map_of.parse(BytesIO(_BARE_LF.sub(b"\r\n", block[:body_start])))
+    except OSError as error:
+        raise HttpProblem("http_head", f"the head does not parse: {error}") from None
     fields: dict[str, str] = {}
-    name = ""
-    for line in block[status.end() : body_start].decode("latin-1").split("\n"):
-        line = line.rstrip("\r")
-        if line[:1] in (" ", "\t") and name:
-            fields[name] += " " + line.strip()
-        elif match := _FIELD.match(line):
-            name, value = match[1].lower(), match[2]
-            fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    for name, value in map_of.astuples():
+        name = name.lower()
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return HttpHead(int(status[1]), fields, body_start)
 
 

@@ -19,9 +19,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Final
 
-from fastwarc.warc import WarcRecord
+from fastwarc.warc import HeaderMap
 
 from datatools.steps.ingest.files import StoredFile
 
@@ -238,11 +239,14 @@ def _header_at(window: Window, start: int) -> tuple[dict[str, str], int, int] | 
         return cut if ended else _TOO_LONG
     if head.count(b"\n") > _MAX_HEADER_LINES:
         return _TOO_LONG
+    # Not `WarcRecord.from_bytes`: it allocates what Content-Length says, and 10^15 aborts the process.
+    fields_of = HeaderMap()
     try:
-        fields = WarcRecord.from_bytes(_BARE_LF.sub(b"\r\n", head)).headers.astuples()
+        fields_of.parse(BytesIO(_BARE_LF.sub(b"\r\n", head)))
     except OSError as error:
         return Problem("warc_header", f"the header does not parse: {error}")
-    lengths = {value for name, value in fields if name.lower() == "content-length"}
+    fields = fields_of.astuples()
+    lengths = {value.strip() for name, value in fields if name.lower() == "content-length"}
     length = lengths.pop() if len(lengths) == 1 else ""
     if not (length.isascii() and length.isdigit() and len(length) < 19):
         shown = " and ".join(sorted({*lengths, length} - {""}))[:60] or "none"

@@ -37,8 +37,8 @@ class GroupPrompts(Global):
     takes: ClassVar[Kind | None] = "thread"
 
     threshold: float = Field(0.7, gt=0, le=1)
-    """Jaccard similarity of shingle sets from which two questions belong together. Lowering it makes
-    larger groups."""
+    """Jaccard similarity of shingle sets from which two questions belong together. Lowering it
+    makes larger groups."""
     ngram: int = Field(5, ge=1, le=64)
     """Tokens per shingle. Raising it makes small edits count more."""
     unit: Literal["word", "char"] = "char"

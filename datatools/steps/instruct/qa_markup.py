@@ -95,12 +95,8 @@ class QaMarkup:
 
 
 def looks_marked(page: bytes) -> bool:
-    """Return whether a page can hold markup of questions at all; cheap, and never wrongly false.
-
-    Every form of it names the type `Question` next to a property `acceptedAnswer` or
-    `suggestedAnswer`.
-    """
-    return b"Question" in page and (b"acceptedAnswer" in page or b"suggestedAnswer" in page)
+    """Return whether a page may hold markup of questions: a byte search, before any parser runs."""
+    return b"Question" in page and b"schema.org" in page
 
 
 def qa_parser() -> Callable[[bytes], bytes]:
@@ -145,13 +141,14 @@ def parse_qa_markup(page: str) -> QaMarkup:
 # -------------------------------------------------------------------------------------------------
 # Finding the questions
 
+_MENTION: Final = re.compile(r"(?:[\"'/:]|&quot;)Question(?:[\"']|&quot;)")
 _TYPE: Final = re.compile(r"(?:https?://(?:www\.)?schema\.org/|schema:)?(\w+)/?")
 
 
 def _json_ld_values(root: Any, broken: list[str]) -> Iterator[Any]:
     for script in root.get_elements_by_tag_name("script"):
         block = script.text
-        if "ld+json" in (script.getattr("type") or "").lower() and "Question" in block:
+        if "ld+json" in (script.getattr("type") or "").lower() and _MENTION.search(block):
             try:
                 yield load_json_ld(block)
             except ValueError as error:
@@ -160,7 +157,7 @@ def _json_ld_values(root: Any, broken: list[str]) -> Iterator[Any]:
 
 def _questions(values: list[Any], syntax: str, broken: list[str]) -> Iterator[MarkedQuestion]:
     """Walk nested items and yield the questions, outermost first and in document order."""
-    named = {}
+    named: dict[str, dict[str, Any]] = {}
     found: list[tuple[dict[str, Any], str]] = []
     stack: list[tuple[Any, str, bool]] = [(value, "", False) for value in reversed(values)]
     while stack:
@@ -169,7 +166,7 @@ def _questions(values: list[Any], syntax: str, broken: list[str]) -> Iterator[Ma
             stack.extend((each, page, is_main) for each in reversed(value))
         elif isinstance(value, dict):
             types = _types(value)
-            if "@id" in value and len(value) > 1:
+            if "@id" in value and not _is_reference(value):
                 named.setdefault(str(value["@id"]), value)
             if "Quiz" in types or "eduQuestionType" in value:
                 continue
@@ -188,14 +185,16 @@ def _questions(values: list[Any], syntax: str, broken: list[str]) -> Iterator[Ma
         if not title and not body:
             broken.append(f"{syntax}: a Question without name or text")
             continue
-        answers = [
-            _answer(
-                named.get(str(each.get("@id")), each) if _is_reference(each) else each, accepted
-            )
-            for key, accepted in (("acceptedAnswer", True), ("suggestedAnswer", False))
-            for each in _listed(value.get(key))
-        ]
-        yield MarkedQuestion(_native_id(value), title, body, _united(answers), page, syntax)
+        answers = _united(list(_answers(value, named)))
+        yield MarkedQuestion(_native_id(value), title, body, answers, page, syntax)
+
+
+def _answers(question: dict[str, Any], named: dict[str, dict[str, Any]]) -> Iterator[MarkedAnswer]:
+    for key, accepted in (("acceptedAnswer", True), ("suggestedAnswer", False)):
+        for value in _listed(question.get(key)):
+            if _is_reference(value):
+                value = named.get(str(value["@id"]), value)
+            yield _answer(value, accepted)
 
 
 def _types(value: dict[str, Any]) -> list[str]:
@@ -301,7 +300,7 @@ def parse_votes(text: str) -> int | None:
     found = _COUNT.fullmatch("".join(text.split()).replace("−", "-"))
     if found is None or len(found[0]) > 15:
         return None
-    # In integers: 1.2 x 1000 is not 1200 in binary fractions for every such number.
+    # In integers, because 1.2 x 1000 need not be 1200 in binary fractions.
     digits = found[2].replace(",", "")
     places = (found[3] or ".")[1:]
     value = int(digits + places) * _FACTOR[found[4].lower()]
@@ -313,8 +312,8 @@ def parse_date(text: str) -> str | None:
     """Return a date in ISO 8601, or None.
 
     Example:
-        >>> parse_date("2024-03-01T09:00:00+09:00"), parse_date("2024년 3월 1일"), parse_date("어제")
-        ('2024-03-01T00:00:00Z', '2024-03-01', None)
+        >>> [parse_date(date) for date in ("2024-03-01T09:00+09:00", "2024년 3월 1일", "어제")]
+        ['2024-03-01T00:00:00Z', '2024-03-01', None]
     """
     text = text.strip()
     day = _DAY.fullmatch(text)
@@ -348,7 +347,7 @@ def _first(value: dict[str, Any], *keys: str) -> Any:
 
 def _prose(value: Any) -> str:
     if isinstance(value, str):
-        return text_to_markdown(value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        return text_to_markdown(_sound(value))
     if isinstance(value, dict | list | bool):
         return ""
     return str(value) if isinstance(value, int | float) else node_to_markdown(value)
@@ -361,7 +360,12 @@ def _line(value: Any) -> str:
 def _plain(value: Any) -> str:
     """Return what a count, a date or an address is read from: text without marks."""
     if isinstance(value, str):
-        return value
+        return _sound(value)
     if isinstance(value, dict | list | bool):
         return ""
     return str(value) if isinstance(value, int | float) else " ".join(str(value.text).split())
+
+
+def _sound(text: str) -> str:
+    """Return `text` without lone surrogates, which JSON can write and nothing else can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

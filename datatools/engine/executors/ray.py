@@ -1,0 +1,105 @@
+"""Tasks on a Ray cluster: Ray Core only, data on the shared store, nothing through the object store.
+
+Ray's own retries are off: the runner retries alike everywhere. A node that dies makes its tasks
+`Failed`, and they are tried again on another.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from datatools.engine.executors.base import Done, Failed, Result
+from datatools.engine.tasks import Task, execute
+from datatools.errors import ConfigError
+
+__all__ = ["RayExecutor"]
+
+MINIMUM = (2, 54)
+"""Oldest Ray without the unauthenticated dashboard calls of CVE-2026-27482."""
+
+
+def _run(task: Task, path: list[str]) -> Result:
+    sys.path[:] = path
+    try:
+        return Done(task.index, execute(task))
+    except Exception as error:
+        return Failed(task.index, error, traceback.format_exc())
+
+
+class RayExecutor:
+    """Runs each task as a Ray task.
+
+    Args:
+        address: Cluster to join, e.g. `auto` or `ray://host:10001`; None starts one on this machine,
+            on the loopback interface and without a dashboard.
+        workers: Cores of a cluster started here; None takes all. A joined cluster decides for itself.
+
+    Raises:
+        ConfigError: Ray is not installed, too old, or the cluster cannot be reached.
+    """
+
+    def __init__(self, address: str | None, workers: int | None) -> None:
+        self._address = address
+        self._workers = workers
+        self._started = False
+
+    def __enter__(self) -> Self:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError:
+            raise ConfigError(
+                "run.executor", "Ray is not installed", hint="pip install 'datatools[ray]'"
+            ) from None
+        version = tuple(int(part) for part in ray.__version__.split(".")[:2])
+        if version < MINIMUM:
+            wanted = ".".join(map(str, MINIMUM))
+            raise ConfigError("run.executor", f"Ray must be at least {wanted}", got=ray.__version__)
+        if not ray.is_initialized():
+            here: dict[str, Any] = {"num_cpus": self._workers, "_node_ip_address": "127.0.0.1"}
+            try:
+                ray.init(
+                    address=self._address,
+                    include_dashboard=False if self._address is None else None,
+                    log_to_driver=False,
+                    logging_level="warning",
+                    **(here if self._address is None else {}),
+                )
+            except ConnectionError as error:
+                raise ConfigError(
+                    "run.ray_address", f"cannot be reached: {error}", got=self._address
+                ) from None
+            self._started = True
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        import ray
+
+        if self._started:
+            ray.shutdown()
+
+    def map(self, tasks: Sequence[Task]) -> Iterator[Result]:
+        """Yield results as they come; a lost node's or worker's task is `Failed` with no error."""
+        import ray
+        from ray.exceptions import RayError
+
+        threads = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+        remote = ray.remote(_run).options(
+            max_retries=0, num_cpus=1, runtime_env={"env_vars": threads}
+        )
+        path = list(sys.path)
+        running = {remote.remote(task, path): task for task in tasks}
+        while running:
+            ready, _ = ray.wait(list(running), num_returns=1)
+            for reference in ready:
+                task = running.pop(reference)
+                try:
+                    yield ray.get(reference)
+                except RayError as error:
+                    yield Failed(
+                        task.index, None, f"its Ray worker was lost ({type(error).__name__})"
+                    )
