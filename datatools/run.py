@@ -25,7 +25,7 @@ from datatools.engine.store import digest, drop_stale_temporaries, read_json, wr
 from datatools.errors import ConfigError, IntegrityError
 from datatools.pipeline import Pipeline, RunSettings, load_pipeline
 
-__all__ = ["RunResult", "cache_of", "run"]
+__all__ = ["RunResult", "cache_of", "resolved", "run"]
 
 
 def cache_of(output: Path) -> Path:
@@ -131,6 +131,7 @@ def run(
             result = _after(pipeline, result, watched)
         result = _replace(result, seconds=time.monotonic() - started)
         _write_summary(pipeline, result)
+        write_json(cache / "used.json", sorted({event.key for event in result.events}))
         watched.finish(result)
     return result
 
@@ -227,8 +228,8 @@ def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
             size=settings.size,
             tokens=settings.tokens,
             seed=pipeline.seed,
-            probes=settings.probes,
-            progress=progress.message,
+            **({"probes": settings.probes} if settings.probes else {}),
+            progress=lambda name, done, total: progress.advanced("train", done, total, name),
         )
 
     progress.stage_started("train", 1, 0)
@@ -251,20 +252,23 @@ def _verdict(pipeline: Pipeline, result: RunResult, name: str, progress: _Watche
     path = folder / f"{name}.json"
 
     def make() -> None:
-        from datatools.judge.compare import compare
+        from datatools.judge.compare import measure
+        from datatools.judge.decision import recompute
 
         before, after = settings.compare
-        verdict, receipts = compare(
+        receipts = measure(
             result.output / before,
             result.output / after,
             tier=settings.tier,
             seed=pipeline.seed,
             names=settings.compare,
-            progress=progress.message,
+            progress=lambda done, total, what: progress.advanced(
+                f"verdict {name}", done, total, what
+            ),
         )
         folder.mkdir(exist_ok=True)
-        receipts.save(folder / name)
-        write_json(path, verdict.to_json())
+        receipts.save(folder / f"{name}.receipts.parquet")
+        write_json(path, recompute(receipts).model_dump(mode="json"))
 
     progress.stage_started(f"verdict {name}", 1, 0)
     value, cached = _kept(path, key, make)
@@ -280,25 +284,30 @@ def _training_versions() -> dict[str, str]:
     return {"datatools": datatools.__version__, "torch": importlib.metadata.version("torch")}
 
 
+def resolved(pipeline: Pipeline) -> dict[str, Any]:
+    """Return the pipeline as JSON with every default filled in."""
+    import orjson
+
+    datasets = {
+        name: {
+            "from": list(dataset.parents),
+            "steps": [{step.name(): step.model_dump(mode="json")} for step in dataset.steps],
+            "export": [export.folder for export in dataset.export],
+            "publish": dataset.publish,
+        }
+        for name, dataset in pipeline.datasets.items()
+    }
+    plain = pipeline.model_dump(mode="json", by_alias=True, exclude={"datasets"})
+    value: dict[str, Any] = orjson.loads(orjson.dumps({**plain, "datasets": datasets}))
+    return value
+
+
 def _write_summary(pipeline: Pipeline, result: RunResult) -> None:
     """Write `run.json`: the resolved pipeline, and what the run of it came to."""
     write_json(
         result.output / "run.json",
         {
-            "pipeline": pipeline.model_dump(mode="json", by_alias=True, serialize_as_any=True)
-            | {
-                "datasets": {
-                    name: {
-                        "from": list(dataset.parents),
-                        "steps": [
-                            {step.name(): step.model_dump(mode="json")} for step in dataset.steps
-                        ],
-                        "export": [export.folder for export in dataset.export],
-                        "publish": dataset.publish,
-                    }
-                    for name, dataset in pipeline.datasets.items()
-                }
-            },
+            "pipeline": resolved(pipeline),
             "datasets": sorted(result.datasets),
             "problems": list(result.problems),
         },
@@ -343,6 +352,11 @@ class _Watched:
         self._status["done"] += 1
         self._save(now=False)
         self._progress.task_ended(name)
+
+    def advanced(self, name: str, done: int, total: int, what: str) -> None:
+        self._status.update(done=done, tasks=total)
+        self._save(now=False)
+        self._progress.advanced(name, done, total, what)
 
     def stage_ended(self, name: str, *, cached: bool) -> None:
         self._status["stages_ended"] += 1

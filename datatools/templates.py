@@ -12,7 +12,6 @@ would write.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -244,7 +243,6 @@ _PROBE: Final[tuple[Message, ...]] = (
 )
 
 
-@functools.lru_cache(maxsize=16)
 def load_template(template: str, stop_token: str | None = None) -> ChatTemplate:
     """Return a built-in template, or one from a file after it passed every check.
 

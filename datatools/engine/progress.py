@@ -16,6 +16,9 @@ class Progress(Protocol):
     def task_ended(self, name: str) -> None:
         """One of its tasks has been committed."""
 
+    def advanced(self, name: str, done: int, total: int, what: str) -> None:
+        """A stage that is no list of tasks (training, a verdict) has come so far."""
+
     def stage_ended(self, name: str, *, cached: bool) -> None:
         """The stage is committed, or was found committed."""
 
@@ -30,6 +33,9 @@ class Silent:
         """Say nothing."""
 
     def task_ended(self, name: str) -> None:
+        """Say nothing."""
+
+    def advanced(self, name: str, done: int, total: int, what: str) -> None:
         """Say nothing."""
 
     def stage_ended(self, name: str, *, cached: bool) -> None:

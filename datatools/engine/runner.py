@@ -183,7 +183,7 @@ class Runner:
         """
         wanted = self._closure(only)
         for dataset in self._job.datasets:
-            if dataset.name in wanted:
+            if dataset.name in wanted and dataset.name not in self.states:
                 self.states[dataset.name] = self._dataset(dataset)
         return self.states
 
@@ -512,6 +512,7 @@ class Runner:
             "origins": origins,
             "seed": state.plan.links[0].context.seed if state.plan.links else 0,
             "versions": _versions(),
+            **({"limited": self._limit} if self._limit is not None else {}),
         }
         return manifest, files
 

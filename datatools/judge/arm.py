@@ -130,7 +130,7 @@ class Arm:
         return taken
 
     def take_share(self, share: float, *, seed: int, draw: int) -> list[str]:
-        """Draw what this arm holds of a share of the documents' ids.
+        """Draw what this arm holds of a share of all ids, at a share of 1 everything.
 
         Two arms of one crawl thus get what either kept of the same pages.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from datatools import __version__
 from datatools.errors import ConfigError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from datatools.train.tokenizer import Tokenizer
 
 __all__ = ["Progress", "compare", "measure"]
+
+Floats = npt.NDArray[np.float64]
 
 Progress = Callable[[int, int, str], None]
 """Called after each run with the runs done, the runs in all, and what was done."""
@@ -121,7 +124,7 @@ def measure(
     )
     documents = _documents(reference, arm_a, arm_b)
     runs: list[RunReceipt] = []
-    losses: list[np.ndarray] = []
+    losses: list[Floats] = []
     if not problems(tier, facts_a, facts_b, documents):
         bench = _Bench(tier, seed, arm_a, arm_b)
         texts = [one.text for _, one in reference.items()]
@@ -169,15 +172,22 @@ class _Bench:
         self.arms = {"A": a, "B": b}
         self.half = int(HALF * min(a.size, b.size))
         self._neural: tuple[Tokenizer, int] | None = None
+        self._whole: dict[str, Floats] = {}
 
-    def carry_out(self, run: PlannedRun, reference: list[str]) -> tuple[RunReceipt, np.ndarray]:
+    def carry_out(self, run: PlannedRun, reference: list[str]) -> tuple[RunReceipt, Floats]:
         """Fit one model and let it read the reference."""
         texts = self._texts(run)
         voice, tokens = self._voice(run)
         # Both arms of a draw start from the same weights and take their rows in the same order.
         model_seed = int(make_id("judge model", self.seed, run.draw)[:7], 16)
         start = time.perf_counter()
-        nll = voice.fit(texts, model_seed).nll(reference)
+        if voice.deterministic and run.regime == "source-matched" and self._share() == 1.0:
+            # Every draw is the whole arm: one model serves them all.
+            if run.arm not in self._whole:
+                self._whole[run.arm] = voice.fit(texts, model_seed).nll(reference)
+            nll = self._whole[run.arm]
+        else:
+            nll = voice.fit(texts, model_seed).nll(reference)
         receipt = RunReceipt(
             planned=run,
             voice=voice.name,
@@ -197,8 +207,16 @@ class _Bench:
         most = self.tier.ngram.max_bytes
         if run.regime == "token-matched":
             return arm.take_bytes(min(self.half, most), seed=self.seed, draw=run.draw)
-        share = min(HALF, most / max(one.size for one in self.arms.values()))
-        return arm.take_share(share, seed=self.seed, draw=run.draw)
+        return arm.take_share(self._share(), seed=self.seed, draw=run.draw)
+
+    def _share(self) -> float:
+        """Return the share of the source that source-matched runs see: all of it, if it fits.
+
+        Half of it would not do: of a page and its copies a draw misses all less often than it
+        misses a single page, so the arm with the duplicates would be shown more of the source.
+        """
+        larger = max(one.size for one in self.arms.values())
+        return min(1.0, self.tier.ngram.max_bytes / larger)
 
     def _voice(self, run: PlannedRun) -> tuple[Voice, int | None]:
         if run.voice == "ngram":

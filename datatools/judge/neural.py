@@ -7,7 +7,7 @@ not before. Refuses: everything about training itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from datatools.judge.voice import Fitted
@@ -46,18 +46,17 @@ class NeuralVoice:
 
     def fit(self, texts: Sequence[str], seed: int) -> Fitted:
         """Train on `texts`; on one machine the same seed gives the same model."""
-        from datatools.train import api
+        from datatools.train.api import default_learning_rate, fit_language_model
+        from datatools.train.model import resolve_size
 
-        learning_rate = None
-        if self.rate != 1.0:
-            learning_rate = self.rate * api.default_learning_rate(self.size)
-        return api.fit_language_model(
+        shape = replace(resolve_size(self.size), vocabulary=self.tokenizer.vocabulary)
+        return fit_language_model(
             texts,
             tokenizer=self.tokenizer,
             size=self.size,
             tokens=self.tokens,
             seed=seed,
-            learning_rate=learning_rate,
+            learning_rate=self.rate * default_learning_rate(shape),
         )
 
 

@@ -7,10 +7,13 @@ context (see `lowercase`) and invalid UTF-8, which Arrow strings never hold.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 import tempfile
+import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -83,17 +86,26 @@ def codepoint_tables() -> CodepointTables:
         try:
             with np.load(path) as stored:
                 tables = CodepointTables(stored["flags"], stored["lower"])
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             tables = None  # missing or damaged: made anew
     if tables is None:
         tables = _make_tables()
         if path is not None:
-            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-                np.savez(file, flags=tables.flags, lower=tables.lower)
-            os.replace(file.name, path)
+            _store(tables, path)
     for table in tables:
         table.setflags(write=False)
     return tables
+
+
+def _store(tables: CodepointTables, path: Path) -> None:
+    # Readers see the whole file or none; a full disk costs the next process half a second.
+    with (
+        contextlib.suppress(OSError),
+        tempfile.TemporaryDirectory(dir=path.parent) as folder,
+    ):
+        file = Path(folder, path.name)
+        np.savez(file, flags=tables.flags, lower=tables.lower)
+        os.replace(file, path)
 
 
 def _make_tables() -> CodepointTables:

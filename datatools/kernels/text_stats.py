@@ -142,14 +142,15 @@ def _count(
                     alpha_words += word_has_alpha
                     # Lower-casing shortens a word to no less than a third of its bytes ('K' to
                     # 'k').
-                    if i - word_start <= 3 * longest_stop_word:
+                    may_be_new = distinct_stop_words < len(stop_offsets) - 1
+                    if may_be_new and i - word_start <= 3 * longest_stop_word:
                         size = lower_row(data, word_start, i, scratch, flags, lower)
                         if size <= longest_stop_word:
                             p = _find_phrase(scratch, 0, size, stop_offsets, stop_words, False)
                             if p >= 0 and stop_seen_in[p] != row:
                                 stop_seen_in[p] = row
                                 distinct_stop_words += 1
-                    if core_is_hangul:
+                    if core_is_hangul and distinct_endings < len(ending_offsets) - 1:
                         p = _find_phrase(data, word_start, core_end, ending_offsets, endings, True)
                         if p >= 0 and ending_seen_in[p] != row:
                             ending_seen_in[p] = row

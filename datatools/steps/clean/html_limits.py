@@ -4,10 +4,10 @@ Owns: the counts that decide whether a page may enter an HTML parser at all, a t
 pages that may not, and the page's title. Refuses: main content, a tree, any limit's value.
 
 Parsers of HTML are linear in size but not in shape: 38 KB of unclosed formatting elements take a
-fast one 10 s and 1.3 GB, 20,000 nested elements 8 s, 40,000 attributes of one tag 3 s. The pass below
-follows the tree-construction rules closely enough to know the shape without making the tree: what
-closes implicitly (a `p` at a `div`, an `li` at an `li`, cells and rows), which formatting elements
-stay open, what is inside scripts and comments. Where it simplifies, it counts too much.
+fast one 10 s and 1.3 GB, 20,000 nested elements 8 s, 40,000 attributes of one tag 3 s. The pass
+below follows the tree-construction rules closely enough to know the shape without making the tree:
+what closes implicitly (a `p` at a `div`, an `li` at an `li`, cells and rows), which formatting
+elements stay open, what is inside scripts and comments.
 
 References:
     WHATWG, HTML Living Standard, 13.2.5 "Tokenization" and 13.2.6 "Tree construction": the rules.
@@ -33,48 +33,62 @@ Excess = Literal["depth", "attributes", "formatting"]
 _EXCESSES: Final[tuple[Excess | None, ...]] = (None, "depth", "attributes", "formatting")
 
 # What an element does to the stack of open elements and to the text around it.
-_VOID: Final = 1 << 0  # has no content
-_FORMATTING: Final = 1 << 1  # reopened after whatever closed it
-_MARKER: Final = 1 << 2  # formatting does not leak out of it
-_RAW: Final = 1 << 3  # its content is no markup
-_CLOSES_P: Final = 1 << 4
-_SPECIAL: Final = 1 << 5  # ends the search for an open li, dd or dt
-_SCOPE: Final = 1 << 6  # ends the search for any open element
-_HEADING: Final = 1 << 7
-_BREAKS_OUT: Final = 1 << 8  # ends svg and math
-_ONCE: Final = 1 << 9  # merged into the one that exists
-_LINE: Final = 1 << 10  # begins a line of text
-_BLOCK: Final = 1 << 11  # begins a paragraph of text
-_HIDDEN: Final = 1 << 12  # raw content that nobody sees
-_CELL: Final = 1 << 13
-_SECTION: Final = 1 << 14  # part of a table that holds rows
+(
+    _VOID,  # has no content
+    _RAW,  # its content is no markup
+    _ONCE,  # merged into the one that exists
+    _FORMATTING,  # reopened after whatever closed it
+    _MARKER,  # formatting does not leak out of it
+    _CLOSES_P,
+    _HEADING,
+    _BREAKS_OUT,  # ends svg and math
+    _HOSTS_HTML,  # within svg and math
+    _SPECIAL,  # ends the search for an open element that is not special
+    _SCOPE,  # ends the search for any open element
+    _BUTTON_SCOPE,
+    _LIST_SCOPE,
+    _TABLE_SCOPE,
+    _SECTION,  # holds rows
+    _ROW,
+    _CELL,
+    _LINE,  # begins a line of text
+    _BLOCK,  # begins a paragraph of text
+    _HIDDEN,  # raw content that nobody sees
+) = (1 << bit for bit in range(20))
 
 _ELEMENTS: Final = {
-    _VOID: "area base basefont bgsound br col embed frame hr image img input keygen link meta param "
-    "source track wbr",
+    _VOID: "area base basefont bgsound br col embed frame hr image img input keygen link meta "
+    "param source track wbr",
+    _RAW: "iframe noembed noframes script style textarea title xmp",
+    _ONCE: "body frameset head html",
     _FORMATTING: "a b big code em font i nobr s small strike strong tt u",
     _MARKER: "applet caption marquee object td template th",
-    _RAW: "iframe noembed noframes script style textarea title xmp",
     _CLOSES_P: "address article aside blockquote center dd details dialog dir div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr li listing main menu nav ol p "
-    "plaintext pre search section summary table ul xmp",
-    _SPECIAL: "applet article aside blockquote body button caption center col colgroup dd details dir "
-    "dl dt embed fieldset figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 head header hgroup "
-    "html iframe li listing main marquee menu nav noscript object ol pre search section select "
-    "summary table tbody td template textarea tfoot th thead tr ul xmp",
-    _SCOPE: "applet caption html marquee object table td template th",
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr li listing main menu nav ol "
+    "p plaintext pre search section summary table ul xmp",
     _HEADING: "h1 h2 h3 h4 h5 h6",
-    _BREAKS_OUT: "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head "
-    "hr i img li listing menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u "
-    "ul var",
-    _ONCE: "body frameset head html",
+    _BREAKS_OUT: "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 "
+    "head hr i img li listing menu meta nobr ol p pre ruby s small span strong strike sub sup "
+    "table tt u ul var",
+    _SPECIAL: "address applet article aside blockquote body button caption center col colgroup dd "
+    "details dir div dl dt embed fieldset figcaption figure footer form frameset h1 h2 h3 h4 h5 "
+    "h6 head header hgroup html iframe li listing main marquee menu nav noscript object ol p pre "
+    "search section select summary table tbody td template textarea tfoot th thead tr ul xmp",
+    _SCOPE: "applet caption html marquee object table td template th",
+    _BUTTON_SCOPE: "button",
+    _LIST_SCOPE: "ol ul",
+    _TABLE_SCOPE: "html table template",
+    _SECTION: "tbody tfoot thead",
+    _ROW: "tr",
+    _CELL: "td th",
     _LINE: "br caption dd dt legend li option summary tr",
     _BLOCK: "address article aside blockquote body center details dialog dir div dl fieldset "
     "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr listing main menu nav ol p "
     "plaintext pre search section select table textarea ul xmp",
     _HIDDEN: "iframe noembed noframes script style title",
-    _CELL: "td th",
-    _SECTION: "tbody tfoot thead",
+}
+_IN_FOREIGN: Final = {
+    _HOSTS_HTML | _SPECIAL | _SCOPE: "annotation-xml desc foreignobject mi mn mo ms mtext title",
 }
 
 _FNV_BASIS: Final = np.uint64(0xCBF29CE484222325)
@@ -82,30 +96,38 @@ _FNV_PRIME: Final = np.uint64(0x100000001B3)
 
 
 def _code(name: str) -> int:
+    """Return the code of an HTML element: FNV-1a of its name, with the lowest bit clear."""
     code = int(_FNV_BASIS)
     for byte in name.encode():
         code = (code ^ byte) * int(_FNV_PRIME) % (1 << 64)
-    return code
+    return code & ~1
 
 
-_FLAGS_OF: Final = {
-    _code(name): sum(flag for flag, names in _ELEMENTS.items() if name in names.split())
-    for name in sorted({name for names in _ELEMENTS.values() for name in names.split()})
-}
-_CODES: Final = np.array(sorted(_FLAGS_OF), dtype=np.uint64)
-_FLAGS: Final = np.array([_FLAGS_OF[int(code)] for code in _CODES], dtype=np.int64)
+def _flags_of(elements: dict[int, str], bit: int) -> dict[int, int]:
+    flags: dict[int, int] = {}
+    for flag, names in elements.items():
+        for name in names.split():
+            flags[_code(name) | bit] = flags.get(_code(name) | bit, 0) | flag
+    return flags
 
-_A, _BUTTON, _DD, _DT, _FORM, _HTML, _LI, _NOBR, _OPTGROUP, _OPTION, _P, _PLAINTEXT, _PRE = (
+
+_FOREIGN: Final = np.uint64(1)  # the lowest bit of an element's code: it is of svg or math
+_FLAGS_BY_CODE: Final = _flags_of(_ELEMENTS, 0) | _flags_of(_IN_FOREIGN, 1)
+_CODES: Final = np.array(sorted(_FLAGS_BY_CODE), dtype=np.uint64)
+_FLAGS: Final = np.array([_FLAGS_BY_CODE[int(code)] for code in _CODES], dtype=np.int64)
+
+_A, _ADDRESS, _BODY, _BUTTON, _CLOSED, _DD, _DIV, _DT, _FORM, _HTML, _LI, _MATH, _NOBR = (
     np.uint64(_code(name))
-    for name in "a button dd dt form html li nobr optgroup option p plaintext pre".split()
+    for name in str.split("a address body button #closed dd div dt form html li math nobr")
 )
-_SVG, _MATH, _TABLE, _TBODY, _TITLE, _TR, _DESC, _FOREIGN_OBJECT, _BODY = (
+_OPTGROUP, _OPTION, _P, _PLAINTEXT, _PRE, _SVG, _TABLE, _TBODY, _TITLE, _TR = (
     np.uint64(_code(name))
-    for name in "svg math table tbody title tr desc foreignobject body".split()
+    for name in str.split("optgroup option p plaintext pre svg table tbody title tr")
 )
 
 _TEXT, _START, _END, _NOTHING = range(4)  # kinds of token
 _CAPACITY: Final = 8  # room above the limits, for what one tag can open
+_KEEP: Final = np.uint64(0xFFFFFFFFFFFFFFFE)
 _TITLE_CHARS: Final = 1000
 
 
@@ -143,7 +165,7 @@ def measure_html(
     Example:
         >>> measure_html(b"<p>one<p class=x id=y><b>two", max_depth=9, max_attributes=9,
         ...              max_formatting=9)
-        HtmlShape(depth=5, attributes=2, formatting=1, excess=None)
+        HtmlShape(depth=4, attributes=2, formatting=1, excess=None)
     """
     counts = np.zeros(4, dtype=np.int64)
     _measure(_array(html), max_depth, max_attributes, max_formatting, counts)
@@ -152,7 +174,7 @@ def measure_html(
 
 
 def strip_tags(html: bytes) -> str:
-    """Return the visible text of a page in document order: no tree, no main content, no limit.
+    r"""Return the visible text of a page in document order: no tree, no main content, no limit.
 
     Scripts, styles, comments and the title are left out; character references are decoded; block
     elements begin lines; white space is collapsed outside `pre`. Bytes that are not UTF-8 become
@@ -163,25 +185,25 @@ def strip_tags(html: bytes) -> str:
 
     Example:
         >>> strip_tags("<h1>제목</h1><script>1<2</script><p>a &lt; b<br>둘".encode())
-        '제목\\n\\na < b\\n둘'
+        '제목\n\na < b\n둘'
     """
     out = np.empty(len(html) + 1, dtype=np.uint8)
-    size = _strip(_array(html), out)
+    size = int(_strip(_array(html), out))
     return entities.unescape(out[:size].tobytes().decode("utf-8", "replace"))
 
 
 def find_title(html: bytes) -> str | None:
-    """Return the page's title in one line, at most 1,000 characters, or None if it has none.
+    r"""Return the page's title in one line, at most 1,000 characters, or None if it has none.
 
     The first `title` outside svg counts. White space is collapsed; an empty title is none.
 
     Example:
-        >>> find_title(b"<title> Caf&eacute;\\n 1 </title>")
+        >>> find_title(b"<title> Caf&eacute;\n 1 </title>")
         'Café 1'
     """
     start, end = _title_span(_array(html))
-    text = entities.unescape(html[start:end].decode("utf-8", "replace"))
-    return " ".join(text.split())[:_TITLE_CHARS].rstrip() or None
+    title = entities.unescape(html[start:end].decode("utf-8", "replace"))
+    return " ".join(title.split())[:_TITLE_CHARS].rstrip() or None
 
 
 def _array(html: bytes) -> Bytes:
@@ -309,7 +331,7 @@ def _token(
         byte = html[at]
         if byte == 62:
             self_closed = html[at - 1] == 47 and at > name_end
-            return kind, code, name_end, attributes, self_closed, digest, at + 1
+            return kind, code & _KEEP, name_end, attributes, self_closed, digest, at + 1
         if _is_space(byte) or byte == 47:
             at += 1
             continue
@@ -345,53 +367,60 @@ def _token(
 
 
 # --------------------------------------------------------------------------------------------------
-# The stack of open elements
+# The stack of open elements and the list of formatting elements that wait to be closed
+
+Codes = npt.NDArray[np.uint64]
 
 
 @kernel
-def _open_at(stack: npt.NDArray[np.uint64], height: int, code: np.uint64, barrier: int) -> int:
-    """Return the place of the innermost open `code` above an element with a `barrier` flag, or -1."""
+def _cut(codes: Codes, at: int, size: int) -> None:
+    """Remove the code at `at` from the first `size`."""
+    for later in range(at, size - 1):
+        codes[later] = codes[later + 1]
+
+
+@kernel
+def _open_at(stack: Codes, height: int, code: np.uint64, barrier: int) -> int:
+    """Return the place of the innermost open `code`, or -1 if a `barrier` flag comes first."""
     at = height - 1
-    while at >= 0:
-        if stack[at] == code:
-            return at
+    while at >= 0 and stack[at] != code:
         if _flags(stack[at]) & barrier:
             return -1
         at -= 1
-    return -1
+    return at
 
 
 @kernel
-def _item_at(stack: npt.NDArray[np.uint64], height: int, one: np.uint64, other: np.uint64) -> int:
-    """Return the place of the open li (or dd or dt) that a new one closes, or -1."""
+def _flagged_at(stack: Codes, height: int, wanted: int, barrier: int) -> int:
+    """Return the place of the innermost open element with a wanted flag, or -1 likewise."""
     at = height - 1
     while at >= 0:
-        if stack[at] == one or stack[at] == other:
+        flags = _flags(stack[at])
+        if flags & wanted:
             return at
-        if _flags(stack[at]) & _SPECIAL:
+        if flags & barrier:
             return -1
         at -= 1
     return -1
 
 
 @kernel
-def _flag_at(stack: npt.NDArray[np.uint64], height: int, wanted: int) -> int:
-    """Return the place of the innermost element with a flag inside the open table, or -1."""
+def _item_at(stack: Codes, height: int, one: np.uint64, other: np.uint64) -> int:
+    """Return the place of the open li (or dd or dt) that a new one closes, or -1."""
     at = height - 1
-    while at >= 0 and stack[at] != _TABLE:
-        if _flags(stack[at]) & wanted:
-            return at
+    while at >= 0 and stack[at] != one and stack[at] != other:
+        through = stack[at] == _ADDRESS or stack[at] == _DIV or stack[at] == _P
+        if _flags(stack[at]) & _SPECIAL and not through:
+            return -1
         at -= 1
-    return -1
+    return at
 
 
 @kernel
-def _pop_to(
-    stack: npt.NDArray[np.uint64], height: int, to: int, waiting: npt.NDArray[np.uint64], count: int
-) -> int:
+def _close_to(stack: Codes, height: int, to: int, waiting: Codes, count: int) -> int:
     """Close the elements from `to` up; return how many formatting entries are left.
 
-    Formatting inside a cell, caption or object ends with it: its entries go, up to its marker.
+    Formatting inside a cell, a caption or an object ends with it: entries go up to its marker.
     """
     for at in range(height - 1, to - 1, -1):
         if _flags(stack[at]) & _MARKER:
@@ -403,10 +432,17 @@ def _pop_to(
 
 
 @kernel
-def _last_waiting(
-    waiting: npt.NDArray[np.uint64], count: int, code: np.uint64
-) -> int:
-    """Return the place of the last waiting formatting element `code` since the last marker, or -1."""
+def _since_marker(waiting: Codes, count: int) -> int:
+    """Return how many formatting elements are reopened in whatever comes next."""
+    at = count - 1
+    while at >= 0 and waiting[at] != 0:
+        at -= 1
+    return count - 1 - at
+
+
+@kernel
+def _waiting_at(waiting: Codes, count: int, code: np.uint64) -> int:
+    """Return the place of the last formatting element `code` since the last marker, or -1."""
     at = count - 1
     while at >= 0 and waiting[at] != 0:
         if waiting[at] == code:
@@ -416,190 +452,272 @@ def _last_waiting(
 
 
 @kernel
+def _close_formatting(stack: Codes, height: int, code: np.uint64) -> int:
+    """Close a formatting element; return the new height. Blocks opened inside it stay open."""
+    place = _open_at(stack, height, code, _SCOPE)
+    if place < 0:
+        return height
+    if _flagged_at(stack, height, _SPECIAL, 0) < place:
+        return place
+    _cut(stack, place, height)
+    return height - 1
+
+
+@kernel
+def _ended_at(stack: Codes, height: int, code: np.uint64, flags: int) -> int:
+    """Return the place of the element that an end tag closes, or -1 if it is ignored."""
+    at = height - 1
+    while at >= 0 and stack[at] & _FOREIGN:
+        if stack[at] == code | _FOREIGN:
+            return at
+        at -= 1
+    if flags & _HEADING:
+        return _flagged_at(stack, height, _HEADING, _SCOPE)
+    if flags & (_CELL | _ROW | _SECTION) or code == _TABLE:
+        return _open_at(stack, height, code, _TABLE_SCOPE)
+    if code == _P:
+        return _open_at(stack, height, code, _SCOPE | _BUTTON_SCOPE)
+    if code == _LI:
+        return _open_at(stack, height, code, _SCOPE | _LIST_SCOPE)
+    if flags & _SPECIAL:
+        return _open_at(stack, height, code, _SCOPE)
+    return _open_at(stack, height, code, _SPECIAL)
+
+
+@kernel
+def _closed_by(stack: Codes, height: int, code: np.uint64, flags: int) -> int:
+    """Return the height that is left when a start tag has closed what it closes."""
+    to = height
+    if flags & _CLOSES_P:
+        place = _open_at(stack, height, _P, _SCOPE | _BUTTON_SCOPE)
+        if place >= 0:
+            to = place
+    place = -1
+    if code == _LI:
+        place = _item_at(stack, to, _LI, _LI)
+    elif code in (_DD, _DT):
+        place = _item_at(stack, to, _DD, _DT)
+    elif code == _BUTTON:
+        place = _open_at(stack, to, _BUTTON, _SCOPE)
+    elif flags & _HEADING and _flags(stack[to - 1]) & _HEADING:
+        place = to - 1
+    elif code in (_OPTION, _OPTGROUP):
+        if stack[to - 1] == _OPTION:
+            to -= 1
+        if code == _OPTGROUP and stack[to - 1] == _OPTGROUP:
+            to -= 1
+    return to if place < 0 else place
+
+
+@kernel
+def _table_context(stack: Codes, height: int, flags: int) -> int:
+    """Return the height at which a cell, row or section is put; 0 if there is no table for it."""
+    place = -1
+    if flags & _CELL:
+        place = _flagged_at(stack, height, _ROW, _TABLE_SCOPE)
+    if place < 0 and not flags & _SECTION:
+        place = _flagged_at(stack, height, _SECTION, _TABLE_SCOPE)
+    if place < 0:
+        place = _flagged_at(stack, height, _TABLE_SCOPE, 0)
+        if stack[place] == _HTML:
+            return 0
+    return place + 1
+
+
+@kernel
 def _measure(
-    html: Bytes, max_depth: int, max_attributes: int, max_formatting: int, counts: npt.NDArray[np.int64]
+    html: Bytes,
+    max_depth: int,
+    max_attributes: int,
+    max_formatting: int,
+    counts: npt.NDArray[np.int64],
 ) -> None:
     """Fill `counts` with depth, attributes, formatting and the number of the excess."""
     stack = np.zeros(max_depth + _CAPACITY, dtype=np.uint64)
-    foreign = np.zeros(max_depth + _CAPACITY, dtype=np.bool_)  # whether content is svg or math
     stack[0] = _HTML
     stack[1] = _BODY
     height = 2
-    # Formatting elements that wait to be closed, and markers (0) of the cells around them.
+    # Formatting elements, and 0 where a marker is. There are no more markers than open elements.
     waiting = np.zeros(max_formatting + max_depth + _CAPACITY, dtype=np.uint64)
     digests = np.zeros(max_formatting + max_depth + _CAPACITY, dtype=np.uint64)
     count = 0
-    counts[0] = 2
+    counts[0] = height
     at = 0
     while True:
-        at = _find(html, at, 60)
-        if at >= html.size:
+        name_start = _find(html, at, 60) + 1
+        if name_start > html.size:
             return
-        inside = foreign[height - 1]
-        name_start = at + 1
-        kind, code, name_end, attributes, self_closed, digest, at = _token(html, at, inside)
+        foreign = stack[height - 1] & _FOREIGN and not _flags(stack[height - 1]) & _HOSTS_HTML
+        kind, code, name_end, attributes, self_closed, digest, at = _token(
+            html, name_start - 1, foreign
+        )
         counts[1] = max(counts[1], attributes)
         if attributes > max_attributes:
             counts[3] = 2
             return
         flags = _flags(code)
-        if kind == _END:
-            if flags & _FORMATTING and not inside:
-                place = _last_waiting(waiting, count, code)
-                if place >= 0:
-                    for later in range(place, count - 1):
-                        waiting[later] = waiting[later + 1]
-                        digests[later] = digests[later + 1]
-                    count -= 1
-                place = _open_at(stack, height, code, _SCOPE)
-                if place >= 0:  # it leaves the middle of the stack; what is inside stays open
-                    for later in range(place, height - 1):
-                        stack[later] = stack[later + 1]
-                        foreign[later] = foreign[later + 1]
-                    height -= 1
+
+        if kind == _END and not flags & _ONCE:
+            place = -1
+            if flags & _FORMATTING and not foreign:
+                place = _waiting_at(waiting, count, code)
+            if place >= 0:
+                _cut(waiting, place, count)
+                _cut(digests, place, count)
+                count -= 1
+                height = _close_formatting(stack, height, code)
                 continue
-            if flags & _ONCE:
-                continue
-            if flags & _HEADING:
-                place = height - 1
-                while place >= 0 and not _flags(stack[place]) & (_HEADING | _SCOPE):
-                    place -= 1
-                if place >= 0 and not _flags(stack[place]) & _HEADING:
-                    place = -1
-            elif flags & (_CELL | _SECTION) or code == _TR or code == _TABLE:
-                place = _open_at(stack, height, code, 0)
-            else:
-                place = _open_at(stack, height, code, _SCOPE)
-            if place > 1:
-                count = _pop_to(stack, height, place, waiting, count)
+            place = _ended_at(stack, height, code, flags)
+            if code == _FORM and place >= 0:
+                stack[place] = _CLOSED  # what is inside stays open, and inside
+            elif place > 1:
+                count = _close_to(stack, height, place, waiting, count)
                 height = place
-            continue
         if kind != _START:
             continue
 
-        if inside:
-            if flags & _BREAKS_OUT:
-                while height > 2 and foreign[height - 1]:
-                    height -= 1
-                inside = False
-            elif self_closed:
+        if foreign and flags & _BREAKS_OUT:
+            while stack[height - 1] & _FOREIGN and not _flags(stack[height - 1]) & _HOSTS_HTML:
+                height -= 1
+            foreign = False
+        if foreign:
+            if self_closed:
+                counts[0] = max(counts[0], height + 1)
                 continue
-        if not inside:
-            if flags & _ONCE:
+            code |= _FOREIGN
+        else:
+            if flags & _ONCE or (code == _FORM and _open_at(stack, height, _FORM, 0) >= 0):
                 continue
             if code == _PLAINTEXT:
                 return
-            if flags & _RAW:
-                at = _raw_end(html, at, name_start, name_end)
-                continue
-            close = -1
-            if flags & _CLOSES_P:
-                place = _open_at(stack, height, _P, _SCOPE)
-                barrier = _open_at(stack, height, _BUTTON, _SCOPE)
-                if place > barrier:
-                    close = place
-            if code == _LI:
-                place = _item_at(stack, height, _LI, _LI)
-                if place >= 0 and (close < 0 or place < close):
-                    close = place
-            elif code == _DD or code == _DT:
-                place = _item_at(stack, height, _DD, _DT)
-                if place >= 0 and (close < 0 or place < close):
-                    close = place
-            elif flags & _HEADING:
-                if close < 0 and _flags(stack[height - 1]) & _HEADING:
-                    close = height - 1
-            elif code == _OPTION or code == _OPTGROUP:
-                if stack[height - 1] == _OPTION:
-                    close = height - 1
-                if code == _OPTGROUP:
-                    below = height - 1 if close < 0 else close - 1
-                    if stack[below] == _OPTGROUP:
-                        close = below
-            elif code == _BUTTON:
-                close = _open_at(stack, height, _BUTTON, _SCOPE)
-            elif code == _FORM:
-                if _open_at(stack, height, _FORM, 0) >= 0:
+            if flags & (_CELL | _ROW | _SECTION):
+                to = _table_context(stack, height, flags)
+                if to == 0:
                     continue
-            elif code == _A or code == _NOBR:
-                place = _last_waiting(waiting, count, code)
+            else:
+                to = _closed_by(stack, height, code, flags)
+            count = _close_to(stack, height, to, waiting, count)
+            height = to
+            if flags & (_VOID | _RAW):
+                counts[0] = max(counts[0], height + 1)
+                if flags & _RAW:
+                    at = _raw_end(html, at, name_start, name_end)
+                continue
+            if flags & (_CELL | _ROW) and stack[height - 1] == _TABLE:  # the parser opens it
+                stack[height] = _TBODY
+                height += 1
+            if flags & _CELL and _flags(stack[height - 1]) & _SECTION:
+                stack[height] = _TR
+                height += 1
+            if flags & _MARKER:
+                waiting[count] = 0
+                count += 1
+            if code in (_A, _NOBR):  # one inside another closes it
+                place = _waiting_at(waiting, count, code)
                 if place >= 0:
-                    for later in range(place, count - 1):
-                        waiting[later] = waiting[later + 1]
-                        digests[later] = digests[later + 1]
+                    _cut(waiting, place, count)
+                    _cut(digests, place, count)
                     count -= 1
-                    place = _open_at(stack, height, code, _SCOPE)
-                    if place >= 0:
-                        for later in range(place, height - 1):
-                            stack[later] = stack[later + 1]
-                            foreign[later] = foreign[later + 1]
-                        height -= 1
-            elif flags & _CELL or flags & _SECTION or code == _TR:
-                if _open_at(stack, height, _TABLE, 0) < 0:
-                    continue
-                close = _flag_at(stack, height, _SECTION)
-                if not flags & _SECTION:
-                    # Inside a section only the row goes, inside a row only the cell.
-                    close = _open_at(stack, height, _TR, _SECTION)
-                    if close < _open_at(stack, height, _TABLE, 0):
-                        close = -1
-                    if flags & _CELL:
-                        row = close
-                        close = _flag_at(stack, height, _CELL)
-                        if close < row:
-                            close = -1
-            if close > 1:
-                count = _pop_to(stack, height, close, waiting, count)
-                height = close
-            if flags & _VOID:
-                continue
-            if flags & _CELL or code == _TR:  # the parser opens what is left out
-                if stack[height - 1] == _TABLE:
-                    stack[height] = _TBODY
-                    foreign[height] = False
-                    height += 1
-                if flags & _CELL and _flags(stack[height - 1]) & _SECTION:
-                    stack[height] = _TR
-                    foreign[height] = False
-                    height += 1
+                    height = _close_formatting(stack, height, code)
             if flags & _FORMATTING:
-                same = 0
-                earliest = -1
-                place = count - 1
-                while place >= 0 and waiting[place] != 0:
+                alike = 0
+                earliest = 0
+                for place in range(count - _since_marker(waiting, count), count):
                     if waiting[place] == code and digests[place] == digest:
-                        same += 1
-                        earliest = place
-                    place -= 1
-                if same >= 3:  # "Noah's Ark clause": at most three alike
-                    for later in range(earliest, count - 1):
-                        waiting[later] = waiting[later + 1]
-                        digests[later] = digests[later + 1]
+                        earliest = place if alike == 0 else earliest
+                        alike += 1
+                if alike >= 3:  # the "Noah's Ark clause": three of a kind at most
+                    _cut(waiting, earliest, count)
+                    _cut(digests, earliest, count)
                     count -= 1
                 waiting[count] = code
                 digests[count] = digest
                 count += 1
-            elif flags & _MARKER:
-                waiting[count] = 0
-                count += 1
+            elif code in (_SVG, _MATH):
+                if self_closed:
+                    counts[0] = max(counts[0], height + 1)
+                    continue
+                code |= _FOREIGN
         stack[height] = code
-        if inside:
-            foreign[height] = not (code == _FOREIGN_OBJECT or code == _DESC or code == _TITLE)
-        else:
-            foreign[height] = code == _SVG or code == _MATH
         height += 1
 
-        # Formatting that was closed from outside is reopened in what comes next, one inside another.
-        reopened = 0
-        place = count - 1
-        while place >= 0 and waiting[place] != 0:
-            reopened += 1
-            place -= 1
-        counts[2] = max(counts[2], reopened)
         counts[0] = max(counts[0], height)
-        if reopened > max_formatting:
-            counts[3] = 3
-            return
         if height > max_depth:
             counts[3] = 1
             return
+        counts[2] = max(counts[2], _since_marker(waiting, count))
+        if counts[2] > max_formatting or count > max_formatting + max_depth:
+            counts[3] = 3
+            return
+
+
+# --------------------------------------------------------------------------------------------------
+# Text
+
+
+@kernel
+def _strip(html: Bytes, out: Bytes) -> int:
+    """Write the visible text into `out`, which is as long as the page; return its length.
+
+    A break is written when the next visible byte comes, and each stands for at least one byte of
+    markup, so the text is never longer than the page.
+    """
+    size = 0
+    gap = 0  # what is due before the next byte: 1 a space, 2 a tab, 3 a new line, 4 an empty line
+    preformatted = 0
+    plain = False
+    at = 0
+    while at < html.size:
+        byte = html[at]
+        if byte == 60 and not plain:
+            name_start = at + 1
+            kind, code, name_end, _, _, _, end = _token(html, at, False)
+            if kind != _TEXT:
+                at = end
+                flags = _flags(code)
+                if flags & _BLOCK:
+                    gap = 4
+                elif flags & _LINE:
+                    gap = max(gap, 3)
+                elif flags & _CELL:
+                    gap = max(gap, 2)
+                if code == _PRE:
+                    preformatted = max(0, preformatted + (1 if kind == _START else -1))
+                elif kind == _START and flags & _HIDDEN:
+                    at = _raw_end(html, at, name_start, name_end)
+                elif kind == _START and code == _PLAINTEXT:
+                    plain = True
+                continue
+        at += 1
+        if _is_space(byte) and preformatted == 0:
+            gap = max(gap, 1)
+            continue
+        if gap > 0 and size > 0:
+            if gap == 4:
+                out[size] = 10
+                size += 1
+            out[size] = 32 if gap == 1 else 9 if gap == 2 else 10
+            size += 1
+        gap = 0
+        out[size] = byte
+        size += 1
+    return size
+
+
+@kernel
+def _title_span(html: Bytes) -> tuple[int, int]:
+    """Return where the text of the first title outside svg starts and ends; (0, 0) without one."""
+    foreign = 0
+    at = 0
+    while True:
+        name_start = _find(html, at, 60) + 1
+        if name_start > html.size:
+            return 0, 0
+        kind, code, name_end, _, self_closed, _, at = _token(html, name_start - 1, foreign > 0)
+        if code == _SVG and not self_closed:
+            foreign = max(0, foreign + (1 if kind == _START else -1))
+        if kind == _START and foreign == 0 and _flags(code) & _RAW:
+            end = _raw_end(html, at, name_start, name_end)
+            if code == _TITLE:
+                return at, end
+            at = end

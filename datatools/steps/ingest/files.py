@@ -33,12 +33,12 @@ _MAGIC: Final = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file to read.
+    r"""One file to read.
 
     Attributes:
         path: Where to open it.
         relpath: Its name in ids and reports: the path relative to its pattern's fixed part, with `/`.
-            Bytes of a local name that are not UTF-8 are written `\\xNN`.
+            Bytes of a local name that are not UTF-8 are written `\xNN`.
         size: Bytes as stored.
         fingerprint: Equal as long as the file is the same: size, mtime and inode of a local file, the
             ETag of a remote one.
@@ -258,7 +258,7 @@ def _open(path: str, size: int, fingerprint: str) -> StoredFile:
             now = _remote_fingerprint(filesystem.info(inner))
             file: BinaryIO = filesystem.open(inner, "rb", compression=None)
         else:
-            file = Path(path).open("rb")
+            file = Path(path).open("rb")  # noqa: SIM115 - StoredFile closes it
             now = _local_fingerprint(os.fstat(file.fileno()))
     except OSError as error:
         raise DataError(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from datatools.steps.ingest.files import StoredFile
-from datatools.steps.ingest.members import FREE_BYTES, MemberDamage
+from datatools.steps.ingest.members import FREE_BYTES, DamagedMemberError
 
 __all__ = ["GZIP", "GzipFile", "GzipMember"]
 
@@ -42,7 +42,7 @@ class GzipMember:
             try:
                 data = inflater.decompress(fed, limit)
             except zlib.error as error:
-                raise MemberDamage("corrupt", _words(error)) from None
+                raise DamagedMemberError("corrupt", _words(error)) from None
             # At the end of a member zlib names what is left twice, in both attributes.
             self._fed = b"" if inflater.eof else inflater.unconsumed_tail
             self.position += len(fed) - len(self._fed) - len(inflater.unused_data)
@@ -50,14 +50,14 @@ class GzipMember:
             if self._max_ratio is not None:
                 allowed = FREE_BYTES + self._max_ratio * (self.position - self.start)
                 if self._produced > allowed:
-                    raise MemberDamage(
+                    raise DamagedMemberError(
                         "bomb",
                         f"{self.position - self.start} bytes grew to more than {self._produced}",
                     )
             if data:
                 return data
             if not fed and not inflater.eof:
-                raise MemberDamage("truncated", "the file ends inside a gzip member")
+                raise DamagedMemberError("truncated", "the file ends inside a gzip member")
         return b""
 
 

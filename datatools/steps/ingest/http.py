@@ -23,10 +23,10 @@ from typing import Final
 from fastwarc.warc import HeaderMap
 
 from datatools.steps.ingest.files import StoredFile
-from datatools.steps.ingest.members import FREE_BYTES, MAX_RATIO, MemberDamage
+from datatools.steps.ingest.members import FREE_BYTES, MAX_RATIO, DamagedMemberError
 from datatools.steps.ingest.zstd_frames import ZstdFrame
 
-__all__ = ["MAX_BODY_BYTES", "HttpHead", "HttpProblem", "decode_body", "parse_head"]
+__all__ = ["MAX_BODY_BYTES", "HttpError", "HttpHead", "decode_body", "parse_head"]
 
 MAX_BODY_BYTES: Final = 32 << 20
 MAX_CODINGS: Final = 3
@@ -40,7 +40,7 @@ _CHUNK: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]{0,1000})?\
 _CHUNK_END: Final = re.compile(rb"\r?\n")
 
 
-class HttpProblem(Exception):
+class HttpError(Exception):
     """A response that cannot be used.
 
     Args:
@@ -70,30 +70,30 @@ class HttpHead:
 
 
 def parse_head(block: bytes) -> HttpHead:
-    """Return the head of an HTTP response.
+    r"""Return the head of an HTTP response.
 
     Line ends may be CRLF or LF, folded lines are joined, a line without a colon is passed over. A head
     that nothing follows has an empty body.
 
     Raises:
-        HttpProblem: There is no status line, or the head is longer than 64 KiB.
+        HttpError: There is no status line, or the head is longer than 64 KiB.
 
     Example:
-        >>> parse_head(b"HTTP/1.1 200 OK\\r\\nContent-Type: text/html\\r\\n\\r\\n<p>").fields
+        >>> parse_head(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>").fields
         {'content-type': 'text/html'}
     """
     status = _STATUS_LINE.match(block)
     if not status:
-        raise HttpProblem("http_head", f"does not begin with a status line: {block[:40]!r}")
+        raise HttpError("http_head", f"does not begin with a status line: {block[:40]!r}")
     end = _HEAD_END.search(block, status.end() - 1, _MAX_HEAD_BYTES)
     if end is None and len(block) > _MAX_HEAD_BYTES:
-        raise HttpProblem("http_head", f"no end of the head within {_MAX_HEAD_BYTES} bytes")
+        raise HttpError("http_head", f"no end of the head within {_MAX_HEAD_BYTES} bytes")
     body_start = end.end() if end else len(block)
     map_of = HeaderMap("latin1")
     try:
         map_of.parse(BytesIO(_BARE_LF.sub(b"\r\n", block[:body_start])))
     except OSError as error:
-        raise HttpProblem("http_head", f"the head does not parse: {error}") from None
+        raise HttpError("http_head", f"the head does not parse: {error}") from None
     fields: dict[str, str] = {}
     for name, value in map_of.astuples():
         name = name.lower()
@@ -104,7 +104,7 @@ def parse_head(block: bytes) -> HttpHead:
 def decode_body(
     block: bytes, head: HttpHead, *, max_bytes: int = MAX_BODY_BYTES, cut_short: bool = False
 ) -> bytes:
-    """Return the body with transfer and content codings undone.
+    r"""Return the body with transfer and content codings undone.
 
     Args:
         block: The response, head included.
@@ -113,11 +113,11 @@ def decode_body(
         cut_short: The crawler says that it cut the response: take what is there.
 
     Raises:
-        HttpProblem: A coding is unknown or broken, there are more than three, or the body outgrows
+        HttpError: A coding is unknown or broken, there are more than three, or the body outgrows
             `max_bytes` or 200 times its stored size.
 
     Example:
-        >>> block = b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n2\\r\\nhi\\r\\n0\\r\\n\\r\\n"
+        >>> block = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
         >>> decode_body(block, parse_head(block))
         b'hi'
     """
@@ -127,11 +127,11 @@ def decode_body(
     names = [name.strip().lower() for name in head.fields.get("content-encoding", "").split(",")]
     codings = [name for name in names if name not in ("", "identity", "none")]
     if len(codings) > MAX_CODINGS:
-        raise HttpProblem("http_coding", f"{len(codings)} content codings, {MAX_CODINGS} at most")
+        raise HttpError("http_coding", f"{len(codings)} content codings, {MAX_CODINGS} at most")
     for coding in reversed(codings):
         body = _undo(coding, body, max_bytes, cut_short)
     if len(body) > max_bytes:
-        raise HttpProblem("record_size", f"a body of {len(body)} bytes, {max_bytes} at most")
+        raise HttpError("record_size", f"a body of {len(body)} bytes, {max_bytes} at most")
     return body
 
 
@@ -147,12 +147,12 @@ def _chunks(body: bytes, cut_short: bool) -> Iterator[bytes]:
         if position >= len(body):
             break
         if not (end := _CHUNK_END.match(body, position)):
-            raise HttpProblem("http_chunks", f"the chunk before byte {position} has another length")
+            raise HttpError("http_chunks", f"the chunk before byte {position} has another length")
         position = end.end()
     if position == 0:
         yield body  # stored without the coding that the head still names
     elif not cut_short:
-        raise HttpProblem("http_chunks", f"no last chunk after byte {position}")
+        raise HttpError("http_chunks", f"no last chunk after byte {position}")
 
 
 def _undo(coding: str, data: bytes, max_bytes: int, cut_short: bool) -> bytes:
@@ -171,7 +171,7 @@ def _undo(coding: str, data: bytes, max_bytes: int, cut_short: bool) -> bytes:
     elif coding == "zstd":
         pieces = _unzstd(data)
     else:
-        raise HttpProblem("http_coding", f"unknown content coding {coding[:40]!r}")
+        raise HttpError("http_coding", f"unknown content coding {coding[:40]!r}")
     allowed = min(max_bytes, FREE_BYTES + MAX_RATIO * len(data))
     body: list[bytes] = []
     size = 0
@@ -179,17 +179,17 @@ def _undo(coding: str, data: bytes, max_bytes: int, cut_short: bool) -> bytes:
         for piece in pieces:
             size += len(piece)
             if size > allowed:
-                raise HttpProblem(
+                raise HttpError(
                     "record_size", f"{len(data)} bytes of {coding} grew to more than {allowed}"
                 )
             body.append(piece)
-    except _Broken as broken:
+    except _BrokenCodingError as broken:
         if not (cut_short and broken.cut):
-            raise HttpProblem("http_coding", f"broken {coding}: {broken}") from None
+            raise HttpError("http_coding", f"broken {coding}: {broken}") from None
     return b"".join(body)
 
 
-class _Broken(Exception):
+class _BrokenCodingError(Exception):
     """A coded stream that does not decode; `cut` if it only stops too early."""
 
     def __init__(self, message: str, *, cut: bool = False) -> None:
@@ -207,20 +207,20 @@ def _inflated(data: bytes, wbits: int) -> Iterator[bytes]:
             try:
                 piece = inflater.decompress(data, _STEP_BYTES)
             except zlib.error as error:
-                raise _Broken(str(error).rpartition(": ")[2]) from None
+                raise _BrokenCodingError(str(error).rpartition(": ")[2]) from None
             data = inflater.unconsumed_tail
             yield piece
             if not data and not piece and not inflater.eof:
-                raise _Broken(_CUT, cut=True)
+                raise _BrokenCodingError(_CUT, cut=True)
         # Members may follow one another; anything else after the end is passed over, as browsers do.
         data = inflater.unused_data if inflater.unused_data[:2] == b"\x1f\x8b" else b""
 
 
 def _unbrotlied(data: bytes) -> Iterator[bytes]:
     try:
-        import brotli
+        import brotli  # type: ignore[import-untyped]
     except ImportError:
-        raise HttpProblem("http_coding", "br, and the package `brotli` is not installed") from None
+        raise HttpError("http_coding", "br, and the package `brotli` is not installed") from None
     decoder = brotli.Decompressor()
     try:
         piece = decoder.process(data, output_buffer_limit=_STEP_BYTES)
@@ -228,9 +228,9 @@ def _unbrotlied(data: bytes) -> Iterator[bytes]:
             yield piece
             piece = decoder.process(b"", output_buffer_limit=_STEP_BYTES)
     except brotli.error as error:
-        raise _Broken(str(error)) from None
+        raise _BrokenCodingError(str(error)) from None
     if not decoder.is_finished():
-        raise _Broken(_CUT, cut=True)
+        raise _BrokenCodingError(_CUT, cut=True)
 
 
 def _unzstd(data: bytes) -> Iterator[bytes]:
@@ -242,5 +242,5 @@ def _unzstd(data: bytes) -> Iterator[bytes]:
             while piece := frame.read(_STEP_BYTES):
                 yield piece
             position = frame.position
-    except MemberDamage as damage:
-        raise _Broken(damage.detail, cut=damage.kind == "truncated") from None
+    except DamagedMemberError as damage:
+        raise _BrokenCodingError(damage.detail, cut=damage.kind == "truncated") from None

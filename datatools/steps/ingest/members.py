@@ -5,7 +5,7 @@ ends, and the search for the next whole one after damage. `gzip_members` and `zs
 
 Standard readers take a cut stream for a short one (reference: `zstandard` and `fsspec` return what
 there is without an error; `warcio` gives a partial record), so the verdict is ours: a member that has
-not ended with its own check sum raises `MemberDamage`.
+not ended with its own check sum raises `DamagedMemberError`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ from typing import Final, Literal, Protocol
 
 from datatools.steps.ingest.files import StoredFile
 
-__all__ = ["FREE_BYTES", "MAX_RATIO", "Checked", "Container", "Damage", "Member", "MemberDamage"]
+__all__ = [
+    "FREE_BYTES",
+    "MAX_RATIO",
+    "Checked",
+    "Container",
+    "Damage",
+    "DamagedMemberError",
+    "Member",
+    "find_member",
+    "padding_end",
+]
 
 Damage = Literal["truncated", "corrupt", "bomb"]
 
@@ -26,7 +36,7 @@ FREE_BYTES: Final = 1 << 20
 exceed 1,032:1 and zstd 32,768:1, which is what bombs use."""
 
 
-class MemberDamage(Exception):
+class DamagedMemberError(Exception):
     """A member that is not whole: the file ends inside it, its bytes are wrong, or it is a bomb."""
 
     def __init__(self, kind: Damage, detail: str) -> None:
@@ -47,7 +57,7 @@ class Member(Protocol):
         """Return the next decompressed bytes, about `limit` at most; empty once the member has ended.
 
         Raises:
-            MemberDamage: It is not whole.
+            DamagedMemberError: It is not whole.
         """
 
 
@@ -82,7 +92,7 @@ def whole_member_end(
             return None
         while member.read(_READ_BYTES):
             pass
-    except MemberDamage:
+    except DamagedMemberError:
         return None
     return member.position
 
@@ -122,6 +132,17 @@ def find_member(
 _READ_BYTES: Final = 256 << 10
 
 
+def padding_end(file: StoredFile, start: int, end: int) -> int:
+    """Return where the NULs at `start` end: what preallocating writers leave between members."""
+    position = start
+    while chunk := file.read_at(position, min(4096, end - position)):
+        filled = len(chunk) - len(chunk.lstrip(b"\0"))
+        position += filled
+        if filled < len(chunk):
+            break
+    return position
+
+
 class Checked:
     """Reads a member, holding its bytes back until its check sum is known.
 
@@ -134,7 +155,7 @@ class Checked:
         self._member = member
         self._hold_bytes = hold_bytes
         self._held: deque[bytes] = deque()
-        self._damage: MemberDamage | None = None
+        self._damage: DamagedMemberError | None = None
         self._filled = False
         self.position = member.start
         """Stored bytes that what was handed out so far came from, rounded up."""
@@ -143,7 +164,7 @@ class Checked:
         """Return the next bytes of the member; empty once it has ended.
 
         Raises:
-            MemberDamage: It is not whole. What came before a cut is handed out first; of a member held
+            DamagedMemberError: It is not whole. What came before a cut is handed out first; of a member held
                 whole whose bytes are wrong nothing is.
         """
         if not self._filled:
@@ -165,7 +186,7 @@ class Checked:
                     return
                 self._held.append(data)
                 held += len(data)
-        except MemberDamage as damage:
+        except DamagedMemberError as damage:
             self._damage = damage
             if damage.kind != "truncated":
                 self._held.clear()

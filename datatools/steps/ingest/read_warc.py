@@ -24,8 +24,9 @@ from datatools.steps.ingest.members import (
     MAX_RATIO,
     Checked,
     Container,
-    MemberDamage,
+    DamagedMemberError,
     find_member,
+    padding_end,
 )
 from datatools.steps.ingest.warc_framing import (
     OPENING,
@@ -148,7 +149,7 @@ def _first_bytes(container: Container, file: StoredFile) -> bytes:
             if head := member.read(_HEAD_BYTES):
                 return head[:_HEAD_BYTES]
             position = member.position
-    except MemberDamage:
+    except DamagedMemberError:
         pass
     return b""
 
@@ -180,7 +181,7 @@ def _holds_several_records(container: Container, file: StoredFile) -> bool:
     try:
         records = (framed for framed in frame_records(window, 0, 0) if framed.problem is None)
         return len(list(islice(records, 2))) == 2
-    except MemberDamage:
+    except DamagedMemberError:
         return False
 
 
@@ -216,21 +217,12 @@ class _Reading:
         """Read member after member of a compressed file."""
         position = self._unit.start
         while position < self._unit.end:
-            padded = self._padding_end(position)
+            padded = padding_end(self._file, position, self._unit.end)
             if padded > position:
                 self._log.skipped(position, padded, PADDING)
                 position = padded
             else:
                 position = yield from self._member(container, position)
-
-    def _padding_end(self, start: int) -> int:
-        position = start
-        while chunk := self._file.read_at(position, min(4096, self._unit.end - position)):
-            filled = len(chunk) - len(chunk.lstrip(b"\0"))
-            position += filled
-            if filled < len(chunk):
-                break
-        return position
 
     def _member(self, container: Container, start: int) -> Generator[pl.DataFrame, None, int]:
         """Read one member and return where the next one starts."""
@@ -241,7 +233,7 @@ class _Reading:
             window = Window(checked.read)
             for record in frame_records(window, 0, self._step.max_record_bytes):
                 fates.add((yield from self._record(record, start, record.start)))
-        except MemberDamage as damage:
+        except DamagedMemberError as damage:
             end = find_member(container, self._file, start + 1, self._unit.end, opens_with=OPENING)
             end = self._unit.end if end is None else end
             self._damaged(damage, start, end, checked.position if None in fates else start)
@@ -253,7 +245,7 @@ class _Reading:
             self._log.skipped(start, member.position, reason)
         return member.position
 
-    def _damaged(self, damage: MemberDamage, start: int, end: int, read_to: int) -> None:
+    def _damaged(self, damage: DamagedMemberError, start: int, end: int, read_to: int) -> None:
         if damage.kind == "bomb":
             self._quarantine("record_size", damage.detail, start, 0)
             self._log.consumed(start, end)

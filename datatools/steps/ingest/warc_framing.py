@@ -37,7 +37,7 @@ _MAX_HEADER_BYTES: Final = 64 << 10
 _MAX_HEADER_LINES: Final = 500
 _READ_BYTES: Final = 1 << 20
 
-_VERSION: Final = re.compile(rb"WARC/\d\.\d{1,2}[ \t]*\r?\n")
+_VERSION: Final = re.compile(rb"WARC/\d\.\d{1,2}[ \t]*\r?\n", re.I)
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _LINE_ENDS: Final = re.compile(rb"[\r\n]*")
@@ -70,7 +70,7 @@ class Window:
             self._ended = not data
         return self.end >= position
 
-    def bytes(self, start: int, end: int) -> bytes:
+    def view(self, start: int, end: int) -> bytes:
         """Return `[start, end)` as far as it is in view."""
         return bytes(self._data[start - self._start : max(end - self._start, 0)])
 
@@ -169,7 +169,7 @@ class Framed:
 
 
 def frame_records(window: Window, start: int, max_block_bytes: int) -> Iterator[Framed]:
-    """Cut a stream into records. What is yielded tiles the stream from `start` to its end.
+    r"""Cut a stream into records. What is yielded tiles the stream from `start` to its end.
 
     Depends on nothing but the bytes from `start` on, so that reading may begin at any record.
 
@@ -180,7 +180,7 @@ def frame_records(window: Window, start: int, max_block_bytes: int) -> Iterator[
 
     Example:
         >>> from io import BytesIO
-        >>> record = b"WARC/1.0\\r\\nWARC-Type: metadata\\r\\nContent-Length: 2\\r\\n\\r\\nhi\\r\\n\\r\\n"
+        >>> record = b"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Length: 2\r\n\r\nhi\r\n\r\n"
         >>> [f.block for f in frame_records(Window(BytesIO(record * 2).read), 0, 100)]
         [b'hi', b'hi']
     """
@@ -203,18 +203,18 @@ def _frame(window: Window, start: int, max_block_bytes: int) -> Framed:
     block_end = block_start + length
     if length <= max_block_bytes:
         whole = window.reach(block_end)
-        block = window.bytes(block_start, block_end)
+        block = window.view(block_start, block_end)
     else:
         window.reach(block_start + _MAX_HEADER_BYTES)
-        block = window.bytes(block_start, block_start + _MAX_HEADER_BYTES)
+        block = window.view(block_start, block_start + _MAX_HEADER_BYTES)
         whole = window.skip_to(block_end)
     if whole:
         end = window.after(_LINE_ENDS, block_end)
         # Two line ends close a record: what follows them is another stretch, whatever it is.
         if (
-            window.bytes(block_end, end).count(b"\n") >= 2
+            window.view(block_end, end).count(b"\n") >= 2
             or not window.reach(end + 1)
-            or (window.reach(end + len(OPENING)) and window.bytes(end, end + 5) == OPENING)
+            or (window.reach(end + len(OPENING)) and window.view(end, end + 5).upper() == OPENING)
         ):
             return Framed(start, end, headers, length, block)
         problem = Problem("warc_length", f"after the {length} bytes it declares no record follows")
@@ -231,10 +231,14 @@ def _header_at(window: Window, start: int) -> tuple[dict[str, str], int, int] | 
         blank = blank or window.find(_BLANK_LINE, start, start + size)
         if blank or ended:
             break
-    head = window.bytes(start, blank[1] if blank else start + _MAX_HEADER_BYTES)
+    head = window.view(start, blank[1] if blank else start + _MAX_HEADER_BYTES)
     cut = Problem("truncated", "the input ends inside a record's header")
     if not _VERSION.match(head):
-        return cut if ended and OPENING.startswith(head[:5]) and len(head) < 12 else _NOT_A_RECORD
+        return (
+            cut
+            if ended and OPENING.startswith(head[:5].upper()) and len(head) < 12
+            else _NOT_A_RECORD
+        )
     if blank is None:
         return cut if ended else _TOO_LONG
     if head.count(b"\n") > _MAX_HEADER_LINES:
@@ -280,7 +284,7 @@ def _broken(
             # Half is kept, because a header may begin there. One of more than 32 KiB may be missed.
             search += _MAX_HEADER_BYTES // 2
             continue
-        openings = [match.start() for match in _VERSION.finditer(window.bytes(search, blank[1]))]
+        openings = [match.start() for match in _VERSION.finditer(window.view(search, blank[1]))]
         at = search + openings[-1] if openings else None
         found = _header_at(window, at) if at is not None else None
         if at is not None and isinstance(found, tuple) and found[0].keys() >= _MARKS:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from datatools.steps.ingest.charset import decode_page
-from datatools.steps.ingest.http import HttpHead, HttpProblem, decode_body, parse_head
+from datatools.steps.ingest.http import HttpError, HttpHead, decode_body, parse_head
 from datatools.steps.ingest.warc_framing import Framed
 
 __all__ = ["Page", "PassedOver", "Unusable", "page_of"]
@@ -87,7 +87,7 @@ def page_of(
         if kind == "conversion":
             return _conversion(record, max_record_bytes, verify_digests)
         return _response(record, max_record_bytes, verify_digests)
-    except HttpProblem as problem:
+    except HttpError as problem:
         return Unusable(problem.reason, problem.detail)
 
 
@@ -232,6 +232,6 @@ def _digests_disagree(record: Framed, head: HttpHead) -> bool:
     try:
         plain = {"transfer-encoding": head.fields.get("transfer-encoding", "")}
         body = decode_body(record.block, HttpHead(head.status, plain, head.body_start))
-    except HttpProblem:
+    except HttpError:
         return True
     return _compare(label, body) == _MISMATCH

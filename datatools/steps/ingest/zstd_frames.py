@@ -19,7 +19,7 @@ from typing import Final
 import zstandard
 
 from datatools.steps.ingest.files import StoredFile
-from datatools.steps.ingest.members import FREE_BYTES, MemberDamage
+from datatools.steps.ingest.members import FREE_BYTES, DamagedMemberError
 
 __all__ = ["ZstdFile", "ZstdFrame", "is_zstd"]
 
@@ -76,7 +76,7 @@ class ZstdFrame:
         if self._max_ratio is not None:
             allowed = FREE_BYTES + self._max_ratio * (self.position - self.start)
             if self._produced > allowed:
-                raise MemberDamage(
+                raise DamagedMemberError(
                     "bomb", f"{self.position - self.start} bytes grew to {self._produced}"
                 )
         return data
@@ -88,7 +88,7 @@ class ZstdFrame:
             self._ended = True
             return b""
         if head != _MAGIC:
-            raise MemberDamage("corrupt", "zstd: not a frame")
+            raise DamagedMemberError("corrupt", "zstd: not a frame")
         descriptor = self._take(1)[0]
         single_segment = descriptor >> 5 & 1
         size_bytes = (single_segment, 2, 4, 8)[descriptor >> 6]
@@ -102,26 +102,26 @@ class ZstdFrame:
         fields = int.from_bytes(head, "little")
         last, kind, size = fields & 1, fields >> 1 & 3, fields >> 3
         if kind == 3 or size > _BLOCK_BYTES:
-            raise MemberDamage("corrupt", "zstd: impossible block")
+            raise DamagedMemberError("corrupt", "zstd: impossible block")
         data = head + self._take(1 if kind == _RLE else size)
         if last:
             data += self._take(self._checksum_bytes)
             self._ended = True
         content = self._decompress(data)
         if last and not self._stream.eof:
-            raise MemberDamage("corrupt", "zstd: the frame does not end where it says")
+            raise DamagedMemberError("corrupt", "zstd: the frame does not end where it says")
         return content
 
     def _decompress(self, data: bytes) -> bytes:
         try:
             return bytes(self._stream.decompress(data))
         except zstandard.ZstdError as error:
-            raise MemberDamage("corrupt", f"zstd: {str(error).rpartition(': ')[2]}") from None
+            raise DamagedMemberError("corrupt", f"zstd: {str(error).rpartition(': ')[2]}") from None
 
     def _take(self, size: int, *, keep: bool = True) -> bytes:
         if self.position + size > self._file.size:
             self.position = self._file.size
-            raise MemberDamage("truncated", "the file ends inside a zstd frame")
+            raise DamagedMemberError("truncated", "the file ends inside a zstd frame")
         data = self._file.read_at(self.position, size) if keep else b""
         self.position += size
         return data

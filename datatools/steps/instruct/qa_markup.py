@@ -120,8 +120,8 @@ def parse_qa_markup(page: str) -> QaMarkup:
             does.
 
     Example:
-        >>> page = '''<div itemscope itemtype="http://schema.org/Question"><h1 itemprop=name>왜?</h1>
-        ... <div itemprop=acceptedAnswer itemscope itemtype="http://schema.org/Answer">
+        >>> page = '''<div itemscope itemtype="http://schema.org/Question">
+        ... <h1 itemprop=name>왜?</h1><div itemprop=acceptedAnswer itemscope>
         ... <b itemprop=upvoteCount>1,234</b><p itemprop=text>그냥.</p></div></div>'''
         >>> parse_qa_markup(page).questions[0].answers[0].votes
         1234
@@ -290,8 +290,8 @@ _DAY: Final = re.compile(
 def parse_votes(text: str) -> int | None:
     """Return a count as pages write it, or None.
 
-    Commas group thousands; `k`, `m`, `천` and `만` multiply. A fraction that leaves no whole number,
-    a European `1.234` and words are None: better unknown than off by a thousand.
+    Commas group thousands; `k`, `m`, `천` and `만` multiply. A fraction that leaves no whole
+    number, a European `1.234` and words are None: better unknown than off by a thousand.
 
     Example:
         >>> [parse_votes(text) for text in ("1,234", "1.2k", "3만", "−2", "1.234", "many")]

@@ -1,0 +1,91 @@
+"""`datatools`: the group of commands, loaded when named, and the one place that turns errors into exits.
+
+stdout is data, stderr is progress and messages. Exit codes: 0 ok, 1 a failed check or a data error, 2
+usage or configuration, 3 another run holds the output, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from datatools import __version__
+from datatools.errors import DatatoolsError, nearest
+
+__all__ = ["cli", "main"]
+
+COMMANDS = {
+    "run": "Run a pipeline: datasets, training, verdicts and the report.",
+    "plan": "Say what a run would do, and what is cached.",
+    "status": "Say how far the current or last run is.",
+    "explain": "Tell one document's life: each step's numbers and what became of it.",
+    "verify": "Hash and add up a pipeline's output again.",
+    "inspect": "Show a dataset's records, columns and counts.",
+    "sample": "Make a small real crawl to try pipelines on.",
+    "train": "Train a small language model on a pipeline's published datasets.",
+    "compare": "Say which of two datasets is better to learn from, with an interval.",
+    "report": "Write the report page of an output again.",
+    "schema": "Print the JSON Schema of a pipeline file.",
+    "gc": "Clean the cache of an output.",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command's file when it is named, so that `--help` imports nothing heavy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"datatools.cli.{name}_command")
+        command: click.Command = module.command
+        command.name = name
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            close = nearest(args[0], COMMANDS)
+            hint = f" Did you mean {close!r}?" if close else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="datatools")
+def cli() -> None:
+    """Build the data language models learn from, and say whether it got better."""
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line and exit."""
+    try:
+        code = cli.main(args, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. Finished work is kept: run the same command to go on.", err=True)
+        sys.exit(130)
+    except DatatoolsError as error:
+        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

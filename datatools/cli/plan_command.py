@@ -1,0 +1,48 @@
+"""`datatools plan`."""
+
+from __future__ import annotations
+
+import click
+import orjson
+
+__all__ = ["command"]
+
+_WORDS = {"cached": "cached", "run": "will run", "decide": "will decide anew", "after": "follows"}
+
+
+@click.command()
+@click.argument("pipeline", type=click.Path())
+@click.option("--set", "settings", multiple=True, metavar="a.b=c", help="Replace a value.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("--resolved", is_flag=True, help="Print the pipeline with every default filled in.")
+def command(pipeline: str, settings: tuple[str, ...], as_json: bool, resolved: bool) -> int:
+    """Say what running PIPELINE would do: its stages, what is cached, and what changed."""
+    import dataclasses
+
+    from datatools.pipeline import load_pipeline
+    from datatools.plan import plan
+    from datatools.run import resolved as resolve
+
+    loaded = load_pipeline(pipeline, settings)
+    if resolved:
+        click.echo(orjson.dumps(resolve(loaded), option=orjson.OPT_INDENT_2).decode())
+        return 0
+    found = plan(loaded)
+    if as_json:
+        click.echo(orjson.dumps(dataclasses.asdict(found), option=orjson.OPT_INDENT_2).decode())
+        return 0
+    for dataset in found.datasets:
+        made = f" from {', '.join(dataset.parents)}" if dataset.parents else ""
+        click.secho(f"{dataset.name}{made}", bold=True)
+        if dataset.units:
+            click.echo(f"  {dataset.units} units of input, {dataset.input_bytes:,} bytes")
+        for labels, state in dataset.segments:
+            click.echo(f"  {_WORDS[state]:<16}  {' + '.join(labels)}")
+        if not dataset.segments:
+            click.echo("  nothing to do of its own")
+        for note in dataset.notes:
+            click.echo(f"  note: {note}")
+    for change in found.changes:
+        click.echo(f"changed since the last run: {change}")
+    click.echo(f"free disk space: {found.free_bytes:,} bytes")
+    return 0

@@ -1,0 +1,31 @@
+"""`datatools verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything that was measured as JSON.")
+def command(output: Path, as_json: bool) -> int:
+    """Hash every published file of OUTPUT again and add every ledger again."""
+    import orjson
+
+    from datatools.verify import verify
+
+    found = verify(output)
+    if as_json:
+        click.echo(orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2).decode())
+        return 0 if found.ok else 1
+    for name, check in found.datasets.items():
+        good = not check.problems
+        click.secho("ok    " if good else "WRONG ", fg="green" if good else "red", nl=False)
+        click.echo(f"{name}: {check.rows:,} records in {len(check.shards)} shards")
+        for problem in check.problems:
+            click.echo(f"      {problem}")
+    return 0 if found.ok else 1

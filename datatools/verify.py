@@ -1,0 +1,224 @@
+"""Verifying an output: hash every file again, add every ledger again, trust nothing that was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from datatools.engine.ledger import InputCounts, StepCounts, total
+from datatools.engine.store import file_sha256, read_json
+from datatools.errors import DataError, IntegrityError
+
+__all__ = ["DatasetCheck", "Verification", "published", "verify"]
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """What verifying one dataset found.
+
+    Attributes:
+        rows: Records, counted again.
+        shards: `path`, `rows`, `bytes`, `sha256` of each shard, measured again.
+        ledger: The dataset's ledger, added again from its steps.
+        problems: What is wrong; empty when all is well.
+    """
+
+    rows: int
+    shards: Sequence[Mapping[str, Any]]
+    ledger: Mapping[str, Any]
+    problems: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verifying an output found."""
+
+    datasets: Mapping[str, DatasetCheck] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as the manifests say."""
+        return not any(check.problems for check in self.datasets.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as `datatools verify --json` prints it."""
+        return {
+            "ok": self.ok,
+            "datasets": {
+                name: {
+                    "rows": check.rows,
+                    "shards": list(check.shards),
+                    "ledger": dict(check.ledger),
+                    **({"problems": list(check.problems)} if check.problems else {}),
+                }
+                for name, check in self.datasets.items()
+            },
+        }
+
+
+def published(output: Path) -> dict[str, Path]:
+    """Return the folders of published datasets below an output, by name.
+
+    Raises:
+        DataError: There is none.
+    """
+    if not output.is_dir():
+        raise DataError(str(output), "is not a folder", hint="Give the `output:` of a pipeline.")
+    found = {
+        path.parent.name: path.parent
+        for path in sorted(output.glob("*/manifest.json"))
+        if not path.parent.name.startswith(".")
+    }
+    if not found:
+        raise DataError(
+            str(output),
+            "holds no published dataset (no */manifest.json)",
+            hint="A run that did not end has none: run the pipeline again.",
+        )
+    return found
+
+
+def verify(output: Path | str) -> Verification:
+    """Check every published dataset of an output.
+
+    Every file is hashed and its rows counted; the ledger identity is checked at every step, each step
+    must read what the one before kept, the fates must add up to what was dropped and quarantined, ids
+    must be unique, and no id may be both published and gone.
+
+    Args:
+        output: A pipeline's output folder.
+
+    Raises:
+        DataError: The folder holds no published dataset.
+    """
+    folders = published(Path(output))
+    manifests: dict[str, dict[str, Any]] = {}
+    broken: dict[str, str] = {}
+    for name, folder in folders.items():
+        try:
+            manifests[name] = read_json(folder / "manifest.json")
+        except IntegrityError as error:
+            broken[name] = str(error)
+    checks = {name: DatasetCheck(0, [], {}, [problem]) for name, problem in broken.items()}
+    for name, manifest in manifests.items():
+        try:
+            checks[name] = _check(folders[name], manifest, manifests)
+        except (KeyError, TypeError) as error:
+            problem = f"the manifest is not one of datatools: {error!r}"
+            checks[name] = DatasetCheck(0, [], {}, [problem])
+    return Verification(dict(sorted(checks.items())))
+
+
+def _check(
+    folder: Path, manifest: Mapping[str, Any], manifests: Mapping[str, Mapping[str, Any]]
+) -> DatasetCheck:
+    problems: list[str] = []
+    shards = [_measure(folder, entry, problems) for entry in manifest["shards"]]
+    for entry in manifest["files"]:
+        _measure(folder, entry, problems)
+    rows = sum(shard["rows"] for shard in shards)
+    if rows != manifest["rows"]:
+        problems.append(f"the shards hold {rows} records, the manifest says {manifest['rows']}")
+    steps = {step["label"]: StepCounts.from_json(step["counts"]) for step in manifest["steps"]}
+    for label, counts in manifest["inputs"].items():
+        balance = InputCounts.from_json(counts).balance
+        if balance and not manifest.get("limited"):
+            problems.append(f"{label} left {balance} bytes of its input unaccounted for")
+    problems += _balance(steps, rows)
+    ledger = total(steps.values())
+    if not steps:
+        ledger.read = ledger.kept = rows
+    parents = [manifests[name] for name in manifest["from"] if name in manifests]
+    if parents and len(parents) == len(manifest["from"]):
+        came = sum(parent["rows"] for parent in parents)
+        if ledger.read != came:
+            problems.append(f"read {ledger.read} records of the {came} that came in")
+    if not problems:
+        problems += _check_fates(folder, manifest, ledger)
+    told = ledger.to_json()
+    wanted = ("read", "created", "kept", "dropped", "quarantined")
+    return DatasetCheck(rows, shards, {key: told[key] for key in wanted}, problems)
+
+
+def _balance(steps: Mapping[str, StepCounts], rows: int) -> list[str]:
+    problems = []
+    before: int | None = None
+    for label, counts in steps.items():
+        if counts.balance:
+            problems.append(
+                f"{label} does not add up: read {counts.read} + created {counts.created} is not "
+                f"kept {counts.kept} + dropped {counts.dropped.total()} + quarantined "
+                f"{counts.quarantined.total()}"
+            )
+        if before is not None and counts.read != before:
+            problems.append(f"{label} read {counts.read} records of the {before} kept before it")
+        before = counts.kept
+    if before is not None and before != rows:
+        problems.append(f"the last step kept {before} records, but {rows} are published")
+    return problems
+
+
+def _measure(folder: Path, entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    path = folder / entry["path"]
+    try:
+        size = path.stat().st_size
+        found = {
+            "path": entry["path"],
+            "rows": _rows(path, entry["rows"]),
+            "bytes": size,
+            "sha256": file_sha256(path),
+        }
+    except OSError as error:
+        problems.append(f"{entry['path']} cannot be read: {error.strerror}")
+        return {"path": entry["path"], "rows": 0, "bytes": 0, "sha256": ""}
+    except ValueError as error:
+        problems.append(f"{entry['path']} is not a Parquet file: {error}")
+        found = {"path": entry["path"], "rows": 0, "bytes": size, "sha256": file_sha256(path)}
+    for key in ("bytes", "sha256", "rows"):
+        if found[key] != entry[key]:
+            problems.append(f"{entry['path']}: {key} is {found[key]}, not {entry[key]}")
+            break
+    return found
+
+
+def _rows(path: Path, told: int) -> int:
+    if path.suffix == ".parquet":
+        return int(pq.ParquetFile(path).metadata.num_rows)
+    if path.suffix == ".jsonl":
+        with path.open("rb") as file:
+            return sum(1 for _ in file)
+    return told
+
+
+def _check_fates(folder: Path, manifest: Mapping[str, Any], ledger: StepCounts) -> list[str]:
+    """Check that the fates tell the ledger's story, and that ids are where they should be once."""
+    fates = pl.read_parquet(folder / "sidecar" / "fates.parquet", columns=["id", "fate", "reason"])
+    problems = []
+    counted = {
+        (fate, reason): n for fate, reason, n in fates.group_by("fate", "reason").len().iter_rows()
+    }
+    expected = {("dropped", reason): n for reason, n in ledger.dropped.items()}
+    expected |= {("quarantined", reason): n for reason, n in ledger.quarantined.items()}
+    for key in sorted({*counted, *expected}):
+        if counted.get(key, 0) != expected.get(key, 0):
+            problems.append(
+                f"the ledger has {expected.get(key, 0)} {key[0]} {key[1]}, the fates "
+                f"{counted.get(key, 0)}"
+            )
+    ids = pl.concat(
+        [pl.read_parquet(folder / shard["path"], columns=["id"]) for shard in manifest["shards"]]
+    )["id"]
+    repeated = ids.len() - ids.n_unique()
+    if repeated:
+        problems.append(f"{repeated} records share an id with another record")
+    # A repeated key names a second child, whose twin was kept: the one case of both.
+    gone = fates.filter(pl.col("reason") != "repeated_key")["id"]
+    both = int(ids.is_in(gone.implode()).sum())
+    if both:
+        problems.append(f"{both} records are both published and gone")
+    return problems
