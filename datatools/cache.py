@@ -20,7 +20,8 @@ class Collected:
 
     Attributes:
         stages: Stages removed.
-        bytes: Bytes freed. Files that are also published are linked, so removing them frees nothing.
+        bytes: Bytes freed. Files that are also published are linked, so removing them frees
+            nothing.
         left: Bytes of the stages that stay.
     """
 

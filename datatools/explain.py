@@ -1,4 +1,4 @@
-"""One document's life: where it was in the crawl, what was measured on it, and what became of it."""
+"""One document's life: where it was in the crawl, what was measured, what became of it."""
 
 from __future__ import annotations
 

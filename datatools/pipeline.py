@@ -81,7 +81,8 @@ class Dataset(_Settings):
     export: tuple[Export, ...] = ()
     """Formats written beside the records, e.g. `trl`."""
     publish: bool = True
-    """Whether it is written to the output. A dataset that is neither published nor read is an error."""
+    """Whether it is written to the output. A dataset that is neither published nor read is an
+    error."""
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -128,8 +129,8 @@ class RunSettings(_Settings):
     memory: Size = 4_000_000_000
     """Bytes that global steps may hold at once; smaller means more, smaller partitions."""
     on_input_error: Literal["fail", "quarantine"] = "fail"
-    """What quarantined records and damaged input mean: `fail` ends with exit code 1 after publishing,
-    `quarantine` only above `max_quarantine_fraction`."""
+    """What quarantined records and damaged input mean: `fail` ends with exit code 1 after
+    publishing, `quarantine` only above `max_quarantine_fraction`."""
     max_quarantine_fraction: float = Field(0.001, ge=0, le=1)
     """Share of records that may be quarantined before the run counts as failed."""
     shard_bytes: Size = 256_000_000
@@ -178,7 +179,8 @@ class Pipeline(_Settings):
         Raises:
             ConfigError: Anything in it is wrong; the message names file, line, step and field.
         """
-        return _Reader(parse(text, where), where).pipeline(cls)
+        pipeline: Self = _Reader(parse(text, where), where).pipeline(cls)
+        return pipeline
 
     def job(self) -> Job:
         """Return the datasets as the engine runs them, after every check that needs no data.
@@ -213,7 +215,7 @@ def load_pipeline(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     for override in overrides:
         document = _override(document, override)
     reader = _Reader(document, where)
-    pipeline = reader.pipeline(Pipeline)
+    pipeline: Pipeline = reader.pipeline(Pipeline)
     _resolve(pipeline, reader.places)
     return pipeline
 
@@ -227,21 +229,29 @@ def _override(document: Document, setting: str) -> Document:
         )
     value = parse(text, f"--set {path}").value
     root = copy.deepcopy(document.value)
+    parts = [int(part) if part.isdigit() else part for part in path.split(".")]
     place: Any = root
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    for part in parents:
-        if isinstance(place, dict):
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
+        known = isinstance(place, dict) or (
+            isinstance(place, list) and isinstance(part, int) and part < len(place)
+        )
+        if not known:
+            raise ConfigError(
+                f"--set {setting}",
+                f"there is no {part!r} on the way",
+                hint="Lists are counted from 0: datasets.clean.steps.0.GopherQuality.min_words=60.",
+            )
+        if following is None:
+            place[part] = value
+        elif isinstance(place, dict):
             place = place.setdefault(part, {})
-        elif isinstance(place, list) and isinstance(part, int) and part < len(place):
-            place = place[part]
         else:
-            raise ConfigError(f"--set {setting}", f"there is no {part!r} on the way")
-    if isinstance(place, dict) or (
-        isinstance(place, list) and isinstance(last, int) and last < len(place)
-    ):
-        place[last] = value
-        return Document(root, document.lines)
-    raise ConfigError(f"--set {setting}", f"there is no {last!r} to set")
+            if place[part] == following:  # a step given by its bare name has no fields yet
+                place[part] = {following: {}}
+            place = place[part]
+            if isinstance(place, dict) and place.get(following, ...) is None:
+                place[following] = {}
+    return Document(root, document.lines)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -299,7 +309,8 @@ class _Reader:
                 )
         if isinstance(raw.get("from"), list):
             raw["from"] = tuple(raw["from"])
-        return self._model(Dataset, path, raw)
+        dataset: Dataset = self._model(Dataset, path, raw)
+        return dataset
 
     def _named(
         self, path: tuple[str | int, ...], item: Any, what: str, names: Sequence[str]
@@ -326,7 +337,8 @@ class _Reader:
             if ":" in name:
                 hint = f"It could not be loaded: {error.args[0]}."
             raise ConfigError(self.places.at(path), "unknown step", got=name, hint=hint) from None
-        return self._model(cls, (*path, name), fields)
+        step: Step = self._model(cls, (*path, name), fields)
+        return step
 
     def _export(self, path: tuple[str | int, ...], item: Any) -> Export:
         name, fields = self._named(path, item, "format", list(EXPORTS))
@@ -338,7 +350,8 @@ class _Reader:
                 got=name,
                 hint=f"Did you mean {close}?" if close else f"Known: {', '.join(EXPORTS)}.",
             )
-        return self._model(load_export(name), (*path, name), fields)
+        export: Export = self._model(load_export(name), (*path, name), fields)
+        return export
 
     def _model(self, cls: Any, path: tuple[str | int, ...], raw: dict[str, Any]) -> Any:
         known = {field.alias or name for name, field in cls.model_fields.items()}

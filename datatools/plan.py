@@ -1,4 +1,4 @@
-"""What a run would do: the stages, which of them are cached, and what changed since the last run."""
+"""What a run would do: its stages, which of them are cached, and what changed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class DatasetForecast:
     Attributes:
         name: Its name.
         parents: Datasets it is made from.
-        segments: Per segment its steps' labels and `cached`, `run` or `after` (its input is not made
-            yet, so whether it is cached cannot be known).
+        segments: Per segment its steps' labels and `cached`, `run` or `after` (its input is not
+            made yet, so whether it is cached cannot be known).
         units: Units of its input; 0 without a Source.
         input_bytes: Bytes of its input, as stored.
         notes: What the user should know.

@@ -1,7 +1,8 @@
 """The record kinds, their columns and their ids.
 
-Owns: what a `Document`, a `Thread`, a `Conversation` and a `Preference` are made of, in flight (polars)
-and on disk (Arrow), and how an id is made. Refuses: anything about how a record is produced.
+Owns: what a `Document`, a `Thread`, a `Conversation` and a `Preference` are made of, in flight
+(polars) and on disk (Arrow), and how an id is made. Refuses: anything about how a record is
+produced.
 
 In flight every kind may carry more columns than its schema (measures, provenance); publishing keeps
 the schema in the main files and moves the rest to the sidecar.
@@ -54,12 +55,20 @@ MESSAGE: Final = pl.Struct(
 """One chat message. `tool_calls` is a JSON string, because Arrow would merge the keys of structs;
 `train` says whether the loss covers the message."""
 
-_PROVENANCE: Final = {"origin": pl.String, "offset": pl.Int64}
-# `origin` is the input file, relative to its pattern's fixed part; `offset` the record's first byte in
-# the file as stored (compressed bytes for .gz), or its row number where a format has no byte offsets.
+Columns = dict[str, pl.DataType | type[pl.DataType]]
+
+
+def _schema(columns: Columns) -> pl.Schema:
+    return pl.Schema(columns)
+
+
+_PROVENANCE: Final[Columns] = {"origin": pl.String, "offset": pl.Int64}
+# `origin` is the input file, relative to its pattern's fixed part; `offset` the record's first byte
+# in the file as stored (compressed bytes for .gz), or its row number where a format has no byte
+# offsets.
 
 SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
-    "document": pl.Schema(
+    "document": _schema(
         {
             "id": pl.String,
             "text": pl.String,
@@ -73,7 +82,7 @@ SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
             **_PROVENANCE,
         }
     ),
-    "thread": pl.Schema(
+    "thread": _schema(
         {
             "id": pl.String,
             "group_id": pl.String,
@@ -88,7 +97,7 @@ SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
             **_PROVENANCE,
         }
     ),
-    "conversation": pl.Schema(
+    "conversation": _schema(
         {
             "id": pl.String,
             "group_id": pl.String,
@@ -103,7 +112,7 @@ SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
             **_PROVENANCE,
         }
     ),
-    "preference": pl.Schema(
+    "preference": _schema(
         {
             "id": pl.String,
             "group_id": pl.String,
@@ -121,8 +130,8 @@ SCHEMAS: Final[Mapping[Kind, pl.Schema]] = {
         }
     ),
 }
-"""Columns of each kind, in published order. `meta` is a JSON object as a string; `doc_id` is the id of
-the document a derived record came from; `group_id` the near-duplicate cluster of its prompt."""
+"""Columns of each kind, in published order. `meta` is a JSON object as a string; `doc_id` is the id
+of the document a derived record came from; `group_id` the near-duplicate cluster of its prompt."""
 
 UNPUBLISHED: Final = frozenset({"html"})
 """Columns that live in intermediate stages only."""
@@ -131,8 +140,8 @@ UNPUBLISHED: Final = frozenset({"html"})
 def make_id(*parts: str | int) -> str:
     """Return the id made of `parts`: 32 hexadecimal digits.
 
-    Each part is length-prefixed, so `("ab", "c")` and `("a", "bc")` differ. Lone surrogates, which a
-    file name can hold, are encoded as they are.
+    Each part is length-prefixed, so `("ab", "c")` and `("a", "bc")` differ. Lone surrogates, which
+    a file name can hold, are encoded as they are.
 
     References:
         Yann Collet, xxHash, XXH3 128 bits, 2019. Not cryptographic: ids are names, not proofs.

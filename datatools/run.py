@@ -1,7 +1,8 @@
 """Running a pipeline from end to end: datasets, publishing, training, verdicts, report.
 
-Owns: the order of the whole job, what counts as success, and the files that say so. Each part is cached
-by what it is made from, so a second run changes nothing and a changed line recomputes what it touches.
+Owns: the order of the whole job, what counts as success, and the files that say so. Each part is
+cached by what it is made from, so a second run changes nothing and a changed line recomputes what
+it touches.
 """
 
 from __future__ import annotations
@@ -89,8 +90,10 @@ def run(
 
     Args:
         pipeline: The pipeline, or the path of its file.
-        only: Datasets to make (with what they need); training, verdicts and report are then left out.
-        limit: Read at most this many records from the first unit of each source, to try a pipeline out.
+        only: Datasets to make (with what they need); training, verdicts and report are then left
+            out.
+        limit: Read at most this many records from the first unit of each source, to try a pipeline
+            out.
         progress: Told what happens.
 
     Raises:
@@ -218,7 +221,7 @@ def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
     path = result.output / "models" / "train.json"
 
     def make() -> None:
-        from datatools.train.api import train_all
+        from datatools.train.api import DEFAULT_PROBES, train_all
 
         train_all(
             result.output,
@@ -228,7 +231,7 @@ def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
             size=settings.size,
             tokens=settings.tokens,
             seed=pipeline.seed,
-            **({"probes": settings.probes} if settings.probes else {}),
+            probes=settings.probes or DEFAULT_PROBES,
             progress=lambda name, done, total: progress.advanced("train", done, total, name),
         )
 

@@ -1,8 +1,9 @@
-"""YAML read strictly: no code, no aliases, no duplicate keys, YAML 1.2 scalars, and a line for every value.
+"""YAML read strictly: no code, no aliases, no duplicate keys, YAML 1.2 scalars, and a line for
+every value.
 
-Plain PyYAML turns `no` into False, `12:30` into 750 and `1e-5` into a string, keeps the last of two equal
-keys, and expands a ten-line alias bomb past memory. A pipeline file needs none of that, so values are
-built from the parser's events and everything else is refused with its line.
+Plain PyYAML turns `no` into False, `12:30` into 750 and `1e-5` into a string, keeps the last of two
+equal keys, and expands a ten-line alias bomb past memory. A pipeline file needs none of that, so
+values are built from the parser's events and everything else is refused with its line.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Document:
 
     Attributes:
         value: Mappings, lists, strings, numbers, booleans and None.
-        lines: Line of each value (counted from 1) by its path from the root; keys have their value's.
+        lines: Line of each value (counted from 1) by its path from the root; keys have their
+            value's.
     """
 
     value: Any
@@ -73,7 +75,7 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
 
 
 def parse(text: str, where: str) -> Document:
-    """Parse one YAML document.
+    r"""Parse one YAML document.
 
     Args:
         text: The file's text.
@@ -83,7 +85,7 @@ def parse(text: str, where: str) -> Document:
         ConfigError: The text is not YAML, or uses what is refused here.
 
     Example:
-        >>> parse("a: no\\nb: [1e-5, 010]", "x.yaml").value
+        >>> parse("a: no\nb: [1e-5, 010]", "x.yaml").value
         {'a': 'no', 'b': [1e-05, 10]}
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
@@ -117,7 +119,7 @@ class _Builder:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:

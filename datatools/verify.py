@@ -1,4 +1,5 @@
-"""Verifying an output: hash every file again, add every ledger again, trust nothing that was said."""
+"""Verifying an output: hash every file again, add every ledger again, trust nothing that was
+said."""
 
 from __future__ import annotations
 
@@ -86,9 +87,9 @@ def published(output: Path) -> dict[str, Path]:
 def verify(output: Path | str) -> Verification:
     """Check every published dataset of an output.
 
-    Every file is hashed and its rows counted; the ledger identity is checked at every step, each step
-    must read what the one before kept, the fates must add up to what was dropped and quarantined, ids
-    must be unique, and no id may be both published and gone.
+    Every file is hashed and its rows counted; the ledger identity is checked at every step, each
+    step must read what the one before kept, the fates must add up to what was dropped and
+    quarantined, ids must be unique, and no id may be both published and gone.
 
     Args:
         output: A pipeline's output folder.

@@ -79,9 +79,9 @@ def _show(record: dict[str, Any]) -> None:
 
 
 def _show_mask(messages: list[dict[str, Any]]) -> None:
-    from datatools.templates import template
+    from datatools.templates import load_template
 
-    rendered = template("chatml").render(messages)
+    rendered = load_template("chatml").render(messages)
     position = 0
     for start, end in rendered.spans:
         click.secho(_safe(rendered.text[position:start]), dim=True, nl=False)

@@ -1,7 +1,7 @@
-"""`datatools`: the group of commands, loaded when named, and the one place that turns errors into exits.
+"""`datatools`: the commands, and the one place that turns errors into exits.
 
-stdout is data, stderr is progress and messages. Exit codes: 0 ok, 1 a failed check or a data error, 2
-usage or configuration, 3 another run holds the output, 130 interrupted.
+stdout is data, stderr is progress and messages. Exit codes: 0 ok, 1 a failed check or a data error,
+2 usage or configuration, 3 another run holds the output, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ def command(directory: Path, seed: int) -> int:
 
     summary = make_sample(directory, seed=seed)
     click.echo(
-        f"{summary.records:,} records, {summary.bytes:,} bytes in {len(summary.files)} files in {directory}"
+        f"{summary.records:,} records, {summary.bytes:,} bytes in {len(summary.files)} files "
+        f"in {directory}"
     )
     return 0

@@ -46,7 +46,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Train on the datasets published in OUTPUT; models go to OUTPUT/models."""
-    from datatools.train.api import train_all
+    from datatools.train.api import DEFAULT_PROBES, train_all
     from datatools.train.results import as_json as to_json
 
     with ShownProgress() as shown:
@@ -59,7 +59,7 @@ def command(
             size=size,
             tokens=tokens,
             seed=seed,
-            **({"probes": probes} if probes else {}),
+            probes=probes or DEFAULT_PROBES,
             progress=lambda name, done, total: shown.advanced("train", done, total, name),
         )
         shown.stage_ended("train", cached=False)

@@ -1,4 +1,4 @@
-"""Applying what a Global decided: align its table with the shards, or cut shards anew in its order."""
+"""Applying what a Global decided: align it with the shards, or cut shards anew in its order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ __all__ = ["AlignTask", "GatherTask", "decision_schema"]
 
 def decision_schema(columns: dict[str, pl.DataType]) -> pl.Schema:
     """Return the schema every decision table is brought to."""
-    return pl.Schema({"row": pl.UInt64, "reason": pl.String, "evidence": pl.String, **columns})
+    fixed = {"row": pl.UInt64(), "reason": pl.String(), "evidence": pl.String()}
+    return pl.Schema({**fixed, **columns})
 
 
 @dataclass(frozen=True)

@@ -111,15 +111,26 @@ class Chain:
         self._bound: list[Any] = [_bind(link) for link in links]
         self._kind = kind
         self._schemas: list[pl.Schema | None] = [None] * len(links)
-        self._shown: Counter[tuple[str, str]] = Counter()
-        self._fates: list[pl.DataFrame] = []
-        self.counts: dict[str, StepCounts] = {link.context.label: StepCounts() for link in links}
+        self._shown: Counter[tuple[str, str]]
+        self._fates: list[pl.DataFrame]
+        self.counts: dict[str, StepCounts]
+        self.reset()
 
     def close(self) -> None:
         """Release what bound steps hold (fenced children)."""
         for bound in self._bound:
             if hasattr(bound, "close"):
                 bound.close()
+
+    def reset(self) -> None:
+        """Forget counts, fates and previews: the next batch is the first of a task.
+
+        A worker keeps its chain between tasks, and what a task writes must not depend on which tasks
+        ran there before it.
+        """
+        self._fates = []
+        self._shown = Counter()
+        self.counts = {link.context.label: StepCounts() for link in self._links}
 
     def take_fates(self) -> pl.DataFrame:
         """Return the fates gathered so far and forget them."""

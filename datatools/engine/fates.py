@@ -1,7 +1,7 @@
 """Fates: one row for every record that did not go on, with why.
 
-Owns: the table of dropped and quarantined records that `explain` and the report read. A kept record has
-no fate; a record replaced by its children has the fate `expanded`.
+Owns: the table of dropped and quarantined records that `explain` and the report read. A kept record
+has no fate; a record replaced by its children has the fate `expanded`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One step over a frame in memory, as an ETL job would use it: the same code paths as a pipeline."""
+"""One step over a frame in memory, as an ETL job uses it: the code paths of a pipeline."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def apply(step: Transform, df: pl.DataFrame, *, seed: int = 0) -> tuple[pl.DataF
 
     Args:
         step: Any step with input rows.
-        df: Records. Columns the step does not read are carried along; a missing `id` is numbered for
-            the call and left out of the result.
+        df: Records. Columns the step does not read are carried along; a missing `id` is numbered
+            for the call and left out of the result.
         seed: Seed of the step's draws.
 
     Returns:

@@ -1,8 +1,8 @@
 """The ledger: what became of every record and every byte.
 
-At every step `read + created = kept + dropped + quarantined`. A row replaced by its children counts as
-dropped `expanded`, rows merged into one as dropped `merged`; children count as created. Bytes are
-accounted at the source: consumed, skipped and incomplete ranges tile every unit.
+At every step `read + created = kept + dropped + quarantined`. A row replaced by its children counts
+as dropped `expanded`, rows merged into one as dropped `merged`; children count as created. Bytes
+are accounted at the source: consumed, skipped and incomplete ranges tile every unit.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class InputCounts:
     def balance(self) -> int:
         """Input unaccounted for: 0, or the reader is wrong."""
         missing = sum(item["end"] - item["start"] for item in self.incomplete)
-        return self.size - self.consumed - self.skipped.total() - missing
+        return int(self.size - self.consumed - self.skipped.total() - missing)
 
     def add(self, other: Self) -> None:
         """Add another unit's counts."""

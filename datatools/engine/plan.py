@@ -1,7 +1,7 @@
 """From datasets to stages: what runs together, what is kept, what needs which columns.
 
-Owns: the `Job` (resolved datasets in an order in which they can run) and how a dataset's steps fall into
-segments. A segment becomes one stage (two for filters: measure, then decide).
+Owns: the `Job` (resolved datasets in an order in which they can run) and how a dataset's steps fall
+into segments. A segment becomes one stage (two for filters: measure, then decide).
 
     Source + per-batch steps      one pass over the input
     per-batch steps               one pass over shards; ends after a step marked `checkpoint`

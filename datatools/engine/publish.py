@@ -1,9 +1,9 @@
 """Publishing: from a view to files that any tool reads.
 
-A published dataset is `<split>-00000-of-00012.parquet` (the record kind's columns), `sidecar/` (where a
-record came from and what was measured on it, joined by `id`; and the fates of records that are not
-here), a folder per export format, `manifest.json` and a card. The manifest is written last: a folder
-without one is not a dataset.
+A published dataset is `<split>-00000-of-00012.parquet` (the record kind's columns), `sidecar/`
+(where a record came from and what was measured on it, joined by `id`; and the fates of records that
+are not here), a folder per export format, `manifest.json` and a card. The manifest is written last:
+a folder without one is not a dataset.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main_columns(kind: Kind) -> list[str]:
 
 @dataclass(frozen=True)
 class SizesTask:
-    """Say for every alive row of a shard which split it goes to and how large it is; read no text."""
+    """Say of every alive row of a shard its split and its size; read no text."""
 
     view: View
     shard: int
@@ -84,7 +84,8 @@ def cut(sizes: Sequence[pl.DataFrame], shard_bytes: int) -> dict[str, list[list[
         shard_bytes: A published shard ends with the record that reaches this many bytes of text.
 
     Returns:
-        By split, sorted by name; at least one (possibly empty) shard for `train` when no row is left.
+        By split, sorted by name; at least one (possibly empty) shard for `train` when no row is
+        left.
     """
     splits = sorted({name for frame in sizes for name in frame["split"].unique().to_list()})
     shards: dict[str, list[list[Piece]]] = {}
@@ -206,7 +207,7 @@ class FatesTask:
         shown = [read_part(env.root, part) for part in self.previews]
         found = pl.concat(
             [pl.DataFrame(schema={"id": pl.String, "step": pl.String, "text": pl.String}), *shown]
-        )
+        ).unique(["id", "step"], keep="first", maintain_order=True)
         rows = sum(part.rows for part in self.parts)
 
         def write(file: Any) -> None:
@@ -270,9 +271,9 @@ def card(manifest: Mapping[str, Any], exports: Sequence[Export]) -> str:
             lines.append(f"| {origin['source']} | {licence} | {origin['rows']:,} |")
     lines += [
         "",
-        "Every record is accounted for: read + created = kept + dropped + quarantined at each step. "
-        "`sidecar/` holds, by `id`, where a record came from and what was measured on it, and in "
-        "`fates.parquet` what became of the records that are not here.",
+        "Every record is accounted for: read + created = kept + dropped + quarantined at each "
+        "step. `sidecar/` holds, by `id`, where a record came from and what was measured on it, "
+        "and in `fates.parquet` what became of the records that are not here.",
         "",
     ]
     return "\n".join(lines)

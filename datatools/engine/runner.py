@@ -1,7 +1,7 @@
 """Running a job: datasets one after the other, each a chain of stages over a view.
 
-Owns: what stages a dataset becomes and in what order, its ledger, and what is published. A run never
-knows how far an earlier one came: it asks for every stage and finds the committed ones.
+Owns: what stages a dataset becomes and in what order, its ledger, and what is published. A run
+never knows how far an earlier one came: it asks for every stage and finds the committed ones.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ from datatools.steps.base import Artifact, Decisions, Global, Order, Source
 __all__ = ["DatasetState", "Runner", "held"]
 
 ROWS_PER_GATHERED_SHARD = 65_536
+_PUBLISHED = re.compile(r"([a-z]+/)?[a-z]+-\d{5}-of-\d{5}\.(parquet|jsonl)")
 
 
 @dataclass
@@ -121,7 +123,7 @@ class _PreviewTask:
     def run(self, env: TaskEnv) -> Output:
         from datatools.engine.chain import preview
 
-        schema = {"id": pl.String, "step": pl.String, "text": pl.String}
+        schema = pl.Schema({"id": pl.String, "step": pl.String, "text": pl.String})
         columns = ["id", "step", "reason", "row"]
         found = pl.concat([read_part(env.root, part, columns) for part in self.fates])
         first = (
@@ -143,9 +145,7 @@ class _PreviewTask:
         shown = texts.select(preview(self.view.kind).str.slice(0, PREVIEW_CHARACTERS)).to_series()
         picked = shown[np.searchsorted(np.unique(rows), rows)] if rows.size else shown
         frame = first.select("id", "step").with_columns(picked.alias("text"))
-        return Output(
-            parts={"data": env.write("data", pl.DataFrame(schema=schema), [frame.cast(schema)])}
-        )
+        return Output(parts={"data": env.write("data", schema.to_frame(), [frame.cast(schema)])})
 
 
 class Runner:
@@ -231,7 +231,7 @@ class Runner:
             extra = tuple(n for n in view.schema if n not in SCHEMAS[kind])
             segment = Segment("chain", (), extra)
             plain += self._stage_chain(f"{dataset.name}/from {name}", view, segment)[0].shards
-        schema = pl.Schema({**SCHEMAS[kind], BYTES: pl.Int64})
+        schema = pl.Schema({**SCHEMAS[kind], BYTES: pl.Int64()})
         return View(kind, tuple(plain), tuple(part.rows for part in plain), schema)
 
     def _gather(self, state: DatasetState, outputs: Sequence[Output]) -> None:
@@ -591,9 +591,11 @@ def _place(
     folder.mkdir(parents=True, exist_ok=True)
     # From here on the old dataset is gone; a crash leaves a folder that is not a dataset.
     target.unlink(missing_ok=True)
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and str(path.relative_to(folder)) not in files:
-            path.unlink()
+    for old in sorted(folder.rglob("*")):
+        # Only what publishing itself names so: a stranger's file in the folder is not ours to delete.
+        relative = old.relative_to(folder).as_posix()
+        if relative not in files and _PUBLISHED.fullmatch(relative):
+            old.unlink()
     for path, part in files.items():
         _link(root / part.path, folder / path)
     for directory in {(folder / path).parent for path in files}:

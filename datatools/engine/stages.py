@@ -1,8 +1,9 @@
 """Stages: a keyed list of tasks that is run once, resumed where it stopped, and found again.
 
-The one place where an executor's results become committed state: retries, resume and the manifest of a
-stage are here, alike for every executor. A stage's directory is named by its key; its manifest is
-written last, so a directory without one is a stage that has not ended, whose finished tasks count.
+The one place where an executor's results become committed state: retries, resume and the manifest
+of a stage are here, alike for every executor. A stage's directory is named by its key; its manifest
+is written last, so a directory without one is a stage that has not ended, whose finished tasks
+count.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datatools.engine.executors.base import Done, Executor
+from datatools.engine.executors.base import Done, Executor, ForeignError
 from datatools.engine.progress import Progress
 from datatools.engine.store import digest, fsync_directory, read_json, write_json
 from datatools.engine.tasks import Body, Output, Task
@@ -128,18 +129,19 @@ class Stages:
 
     def _committed(self, manifest: Path, tasks: int) -> list[Output] | None:
         try:
-            value = read_json(manifest)
-        except (FileNotFoundError, IntegrityError):
+            outputs = [Output.from_json(output) for output in read_json(manifest)["outputs"]]
+        except (FileNotFoundError, IntegrityError, KeyError, TypeError):
             return None
-        outputs = [Output.from_json(output) for output in value["outputs"]]
         return outputs if len(outputs) == tasks and self._whole(outputs) else None
 
     def _task_done(self, task: Task) -> bool:
         try:
             output = Output.from_json(read_json(task.record))
-        except (FileNotFoundError, IntegrityError):
+        except FileNotFoundError:
             return False
-        if self._whole([output]):
+        except (IntegrityError, KeyError, TypeError):
+            output = None  # torn by a power cut
+        if output is not None and self._whole([output]):
             return True
         task.record.unlink()
         return False
@@ -177,12 +179,13 @@ class Stages:
                 "the disk is full",
                 hint="Free some space and run again: finished work is kept.",
             )
+        told = str(error) if isinstance(error, ForeignError) else f"{type(error).__name__}: {error}"
         log = self.root / "errors" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(detail, encoding="utf-8", errors="backslashreplace")
         return DataError(
             name,
-            f"failed with {type(error).__name__}: {error}",
+            f"failed with {told}",
             hint=f"The traceback is in {log}. Finished work is kept.",
         )
 

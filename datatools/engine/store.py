@@ -140,9 +140,9 @@ def write_atomic(
     Args:
         path: Final name. Its directory is created.
         write: Called with a binary, write-only, unseekable file.
-        durable: What survives a power cut once this returns: the file under its `name`; its `bytes`,
-            if the name does (a stage syncs its directory once, before its manifest); or `none`, for
-            files that are checked when read and cheap to make again.
+        durable: What survives a power cut once this returns: the file under its `name`; its
+            `bytes`, if the name does (a stage syncs its directory once, before its manifest); or
+            `none`, for files that are checked when read and cheap to make again.
 
     Returns:
         Size in bytes and SHA-256 of what was written.
@@ -281,8 +281,8 @@ def iter_batches(
         root: The store's root.
         ref: The part.
         columns: Columns in the wanted order; None means all.
-        needed: Called with the first and one-past-the-last row of a batch; a batch that is not needed
-            is not read.
+        needed: Called with the first and one-past-the-last row of a batch; a batch that is not
+            needed is not read.
     """
     reader = open_part(root, ref, columns)
     start = 0

@@ -1,12 +1,12 @@
 """Global steps on disk: the verbs of `steps.base.Rows` and `Table`, as stages.
 
-A table is lazy until it is known how its rows are wanted: whole, or partitioned by a key for the verb
-that comes next. So `map_shards(...).group_by(...)` is two passes: every shard writes one file sorted by
-key with one record batch per partition, then every partition reads its batch of each file. There are as
-many files as tasks, never tasks x partitions.
+A table is lazy until it is known how its rows are wanted: whole, or partitioned by a key for the
+verb that comes next. So `map_shards(...).group_by(...)` is two passes: every shard writes one file
+sorted by key with one record batch per partition, then every partition reads its batch of each
+file. There are as many files as tasks, never tasks x partitions.
 
-Nothing here depends on the number of workers: partitions are counted from rows, and equal keys meet in
-one partition in an order given by the keys alone.
+Nothing here depends on the number of workers: partitions are counted from rows, and equal keys meet
+in one partition in an order given by the keys alone.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from datatools.steps.base import (
     LookupFn,
     ReduceFn,
     ShardFn,
+    Table,
 )
 
 __all__ = ["Partitioning", "StageRunner", "StoredRows", "StoredTable", "group_starts", "identity"]
@@ -106,6 +107,8 @@ class Partitioning:
         keys = frame[self.key].to_numpy()
         if self.by_shard:
             where = (keys >> np.uint64(32)).astype(np.int64)
+            if where.size and where.max() >= self.count:
+                raise TypeError(f"{self.key} names a record that is not there")
         else:
             high = _mix64(keys.astype(np.uint64)) >> np.uint64(32)
             where = ((high * np.uint64(self.count)) >> np.uint64(32)).astype(np.int64)
@@ -318,13 +321,14 @@ class StoredTable:
 
     def join(
         self,
-        other: StoredTable,
+        other: Table,
         on: str,
         *,
         how: Literal["inner", "left", "semi", "anti"],
         name: str,
     ) -> StoredTable:
         """Join on an unsigned 64-bit column, partition by partition."""
+        assert isinstance(other, StoredTable)
         layout = self._layout(on, (), max(self._size, other._size))
         left, right = self.parts(layout), other.parts(layout)
         joins = [_Join(left, right, p, layout, how) for p in range(layout.count)]
@@ -377,7 +381,7 @@ class StoredRows:
 
     def lookup(
         self,
-        table: StoredTable,
+        table: Table,
         fn: LookupFn,
         *,
         on: Sequence[str],
@@ -385,4 +389,5 @@ class StoredRows:
         name: str,
     ) -> StoredTable:
         """Fetch the records that row-number columns of a table name."""
+        assert isinstance(table, StoredTable)
         return table.lookup(self._view, fn, on, columns, name)

@@ -175,9 +175,8 @@ def _run_chain(
 
     # An empty batch first tells the schema, which a shard without rows must have too.
     schema = finish(chain.run(empty))
-    chain.take_fates()
+    chain.reset()
     fates: list[pl.DataFrame] = []
-    chain.counts = {link.context.label: StepCounts() for link in links}
 
     def results() -> Iterator[pl.DataFrame]:
         for batch in batches:
@@ -365,7 +364,7 @@ def measure_schema(links: Sequence[Link]) -> pl.Schema:
 
 @dataclass(frozen=True)
 class MeasureTask:
-    """Measure every alive row of one shard for a group of adjacent filters; thresholds play no part."""
+    """Measure every alive row of one shard for adjacent filters; thresholds play no part."""
 
     view: View
     shard: int

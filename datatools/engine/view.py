@@ -1,8 +1,9 @@
 """A view: what a dataset is at one point of its chain, without rewriting text.
 
-A view is base shards (the text) and overlays. An overlay is a stage's result aligned with the rows that
-are alive before it: new columns, and optionally which rows stay. Filters and global decisions only add
-overlays, so deciding never copies text, and everything below reads through the same few lines.
+A view is base shards (the text) and overlays. An overlay is a stage's result aligned with the rows
+that are alive before it: new columns, and optionally which rows stay. Filters and global decisions
+only add overlays, so deciding never copies text, and everything below reads through the same few
+lines.
 
 Row numbers are `shard << 32 | position among the alive rows`, so they increase in canonical order.
 """
@@ -114,7 +115,8 @@ class View:
                 raise AssertionError("an overlay is not aligned with its shard")
             if wanted:
                 new = frame.select(wanted)
-                beside = new if beside is None else beside.hstack(new)
+                # A later overlay wins: a second Split decides anew.
+                beside = new if beside is None else beside.with_columns(new)
             if overlay.decides:
                 keep = frame[KEEP].to_numpy()
                 alive = alive[keep]

@@ -1,7 +1,7 @@
 """WHAT is done: every step, one concept per file, loaded when it is first named.
 
-To add a step: write its file, add its line here, write its test. The schema, the command line's help, the
-docs page and the contract tests follow from the class.
+To add a step: write its file, add its line here, write its test. The schema, the command line's
+help, the docs page and the contract tests follow from the class.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The step contract: what a step is, and the only things a step may know.
 
-A step is a frozen pydantic model whose fields are its whole configuration; each field's docstring feeds
-the command line's help, the docs and the JSON Schema. A step has one verb, given by its kind:
+A step is a frozen pydantic model whose fields are its whole configuration; each field's docstring
+feeds the command line's help, the docs and the JSON Schema. A step has one verb, given by its kind:
 
     Source   units(), read(unit, log)      where records come from
     Map      map(batch)                    same rows, new or changed columns
@@ -9,12 +9,12 @@ the command line's help, the docs and the JSON Schema. A step has one verb, give
     Filter   measure(batch), rules()       numbers first, then decisions over the numbers
     Global   lower(rows, others)           what must see everything
 
-A step never sees a rank, a worker, an executor or a path that another step wrote. What it may see is
-its `Context`: the pipeline's seed and the step's label. Random draws are keyed by
+A step never sees a rank, a worker, an executor or a path that another step wrote. What it may see
+is its `Context`: the pipeline's seed and the step's label. Random draws are keyed by
 `(seed, label, record id)`, never by position or order.
 
-`bind(context)` returns a `Bound` that owns what cannot be pickled (a model, a compiled pattern); the
-engine binds once per worker.
+`bind(context)` returns a `Bound` that owns what cannot be pickled (a model, a compiled pattern);
+the engine binds once per worker.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ class Batch:
     def buffers(self, column: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
         """Return the Arrow buffers of a string or binary column: what the kernels loop over.
 
-        Polars holds strings as views, so the conversion copies; it is done once per batch and column.
+        Polars holds strings as views, so the conversion copies; it is done once per batch and
+        column.
 
         Args:
             column: A String or Binary column. A null counts as empty.
@@ -146,15 +147,16 @@ class Mapped:
 class Expanded:
     """What `FlatMap.flat_map` returns.
 
-    The engine gives each child the id `H(parent id, step label, key)`; a key repeated under one parent
-    quarantines the second child. A parent with children counts as dropped `expanded`.
+    The engine gives each child the id `H(parent id, step label, key)`; a key repeated under one
+    parent quarantines the second child. A parent with children counts as dropped `expanded`.
 
     Attributes:
         children: The children, with two extra columns: `parent` (u32, row in the batch) and `key`
             (String, stable and unique under the parent). No `id` column.
-        dropped: Per parent the reason it leaves without children, or null. A parent that has neither
-            children nor a reason is an error of the step.
-        quarantined: Per parent the reason it is quarantined, or null. Such a parent has no children.
+        dropped: Per parent the reason it leaves without children, or null. A parent that has
+            neither children nor a reason is an error of the step.
+        quarantined: Per parent the reason it is quarantined, or null. Such a parent has no
+            children.
         detail: Per parent what to tell the user about its fate, or null.
     """
 
@@ -175,8 +177,8 @@ class Rule:
         reason: Reason code shown in the ledger, e.g. `gopher_short_doc`.
         measure: Name of a measure of the same filter.
         op: One of < <= > >= == in not_in.
-        field: Name of the step's field that holds the threshold. A field that is None turns the rule
-            off. Fields named by rules do not enter the key of the measures.
+        field: Name of the step's field that holds the threshold. A field that is None turns the
+            rule off. Fields named by rules do not enter the key of the measures.
     """
 
     reason: str
@@ -194,15 +196,24 @@ class Bound(Protocol):
 
 
 class BoundMap(Protocol):
-    def map(self, batch: Batch) -> Mapped: ...
+    """A `Map` made ready."""
+
+    def map(self, batch: Batch) -> Mapped:
+        """Return the same rows, changed."""
 
 
 class BoundFlatMap(Protocol):
-    def flat_map(self, batch: Batch) -> Expanded: ...
+    """A `FlatMap` made ready."""
+
+    def flat_map(self, batch: Batch) -> Expanded:
+        """Return the rows' children."""
 
 
 class BoundFilter(Protocol):
-    def measure(self, batch: Batch) -> pl.DataFrame: ...
+    """A `Filter` made ready."""
+
+    def measure(self, batch: Batch) -> pl.DataFrame:
+        """Return one column per measure, one row per record."""
 
 
 # --------------------------------------------------------------------------------------------------
@@ -290,8 +301,8 @@ class Filter(Transform):
     """Numbers first, then decisions over the numbers.
 
     `measure` returns one column per name in `measures`; `rules` are tried in order, the first that
-    fires is the reason. If none fires, a null or NaN in a measure that an active rule reads quarantines
-    the record as `undefined:<measure>`.
+    fires is the reason. If none fires, a null or NaN in a measure that an active rule reads
+    quarantines the record as `undefined:<measure>`.
     """
 
     measures: ClassVar[Mapping[str, Any]] = {}
@@ -318,8 +329,8 @@ class Filter(Transform):
 class Unit:
     """An independent piece of one input file.
 
-    Units of a file tile it: the first starts at 0, each starts where the one before it ends, the last
-    ends at the file's size.
+    Units of a file tile it: the first starts at 0, each starts where the one before it ends, the
+    last ends at the file's size.
 
     Attributes:
         path: Where to open the file.
@@ -341,15 +352,15 @@ class Unit:
 class ReadLog(Protocol):
     """Where a source says what became of every byte of its unit.
 
-    Ranges are in the unit's own coordinates and must tile `[unit.start, unit.end)`; the engine checks.
-    Each record yielded or quarantined lies in a consumed range.
+    Ranges are in the unit's own coordinates and must tile `[unit.start, unit.end)`; the engine
+    checks. Each record yielded or quarantined lies in a consumed range.
     """
 
     def consumed(self, start: int, end: int) -> None:
         """Say that `[start, end)` was turned into records (kept or quarantined)."""
 
     def skipped(self, start: int, end: int, reason: str) -> None:
-        """Say that `[start, end)` holds nothing this reader reads (a WARC request, a blank line)."""
+        """Say that `[start, end)` holds nothing this reader reads (a request, a blank line)."""
 
     def incomplete(self, start: int, end: int, detail: str) -> None:
         """Say that `[start, end)` could not be read: truncated or damaged input."""
@@ -396,11 +407,13 @@ class Source(Step):
 class ShardFn(Protocol):
     """A picklable function over one batch: `fn(batch, rows) -> frame`.
 
-    `rows` is u64 of shape (len(batch),): the row numbers, increasing in canonical order. The frame may
-    have any number of rows and must have the same columns for every batch, also for an empty one.
+    `rows` is u64 of shape (len(batch),): the row numbers, increasing in canonical order. The frame
+    may have any number of rows and must have the same columns for every batch, also for an empty
+    one.
     """
 
-    def __call__(self, batch: Batch, rows: npt.NDArray[np.uint64]) -> pl.DataFrame: ...
+    def __call__(self, batch: Batch, rows: npt.NDArray[np.uint64]) -> pl.DataFrame:
+        """Return the function's rows."""
 
 
 class GroupFn(Protocol):
@@ -410,25 +423,28 @@ class GroupFn(Protocol):
     `starts[g]:starts[g + 1]`. Called with many groups at a time.
     """
 
-    def __call__(self, frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> pl.DataFrame: ...
+    def __call__(self, frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return the function's rows."""
 
 
 class ReduceFn(Protocol):
     """A picklable function over a whole table: `fn(frame) -> frame`."""
 
-    def __call__(self, frame: pl.DataFrame) -> pl.DataFrame: ...
+    def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the function's rows."""
 
 
 class LookupFn(Protocol):
     """A picklable function over a piece of a table and the records it names.
 
-    `fn(frame, records, positions) -> frame`: `records` holds the wanted columns of the distinct rows
-    named by the piece; `positions[column]` is int64 of shape (len(frame),) into `records`.
+    `fn(frame, records, positions) -> frame`: `records` holds the wanted columns of the distinct
+    rows named by the piece; `positions[column]` is int64 of shape (len(frame),) into `records`.
     """
 
     def __call__(
         self, frame: pl.DataFrame, records: Batch, positions: Mapping[str, npt.NDArray[np.int64]]
-    ) -> pl.DataFrame: ...
+    ) -> pl.DataFrame:
+        """Return the function's rows."""
 
 
 class Table(Protocol):
@@ -446,8 +462,8 @@ class Table(Protocol):
         Args:
             key: An unsigned 64-bit column. Partitioned by key range.
             reduce: Called with complete, sorted groups.
-            order_by: Columns that order the rows of a group, after the key. Together with the key they
-                must order rows totally, or equal rows must be interchangeable.
+            order_by: Columns that order the rows of a group, after the key. Together with the key
+                they must order rows totally, or equal rows must be interchangeable.
             name: Label in `plan`, part of the key.
         """
 
@@ -482,7 +498,9 @@ class Rows(Protocol):
         """Apply a function to every batch.
 
         Args:
+            fn: The function.
             columns: Columns the function reads.
+            name: Label in `plan`, part of the key.
         """
 
     def lookup(
@@ -527,7 +545,7 @@ class Global(Transform):
 
     @abc.abstractmethod
     def lower(self, rows: Rows, others: Mapping[str, Rows]) -> Decisions | Order | Artifact:
-        """Say the step in verbs over `rows`; `others` holds the datasets that `references()` names."""
+        """Say the step in verbs over `rows`; `others` holds what `references()` names."""
 
 
 # --------------------------------------------------------------------------------------------------

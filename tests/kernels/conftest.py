@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from datatools.steps.base import Batch
 
 # The first example of a test may compile a kernel, which takes seconds.
-settings.register_profile("compiling", deadline=None)
+settings.register_profile("compiling", parent=settings(), deadline=None)
 settings.load_profile("compiling")
 
 PIECES = [

@@ -14,11 +14,9 @@ from datatools.kernels.shingles import jaccard, shingle_sets
 def test_a_signature_holds_the_minimum_of_each_permutation(
     buffers, any_text, data, ngram, unit, num_perm
 ):
-    """One text per permutation value: a single-shingle signature shows what h becomes."""
     texts = data.draw(st.lists(any_text, max_size=3))
     signature, _ = signatures(*buffers(texts), ngram=ngram, unit=unit, num_perm=num_perm, seed=7)
     offsets, hashes = shingle_sets(*buffers(texts), ngram=ngram, unit=unit)
-    # The permutations follow from where two known inputs go: 0 shows the shift, 1 the factor.
     factors, shifts = permutation_constants(num_perm, seed=7)
     for row in range(len(texts)):
         shingles = [int(h) >> 32 for h in hashes[offsets[row] : offsets[row + 1]]]

@@ -1,7 +1,9 @@
-"""The executor contract: `map(tasks)` yields a result per task, in any order; a failure is a value."""
+"""The executor contract: `map(tasks)` yields a result per task; a failure is a value."""
 
 from __future__ import annotations
 
+import pickle
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -9,7 +11,11 @@ from typing import Protocol, Self
 
 from datatools.engine.tasks import Output, Task
 
-__all__ = ["Done", "Executor", "Failed", "Result"]
+__all__ = ["Done", "Executor", "Failed", "ForeignError", "Result"]
+
+
+class ForeignError(Exception):
+    """An exception that cannot be sent to another process; says what it was."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,20 @@ class Failed:
     index: int
     error: BaseException | None
     detail: str
+
+    @classmethod
+    def of(cls, index: int, error: BaseException) -> Self:
+        """Return the failure of a body, in a form that another process can read.
+
+        Many exceptions pickle and do not unpickle: those whose `__init__` takes other arguments than
+        it hands to `Exception`.
+        """
+        detail = "".join(traceback.format_exception(error))
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - made on the line itself
+        except Exception:
+            error = ForeignError(f"{type(error).__name__}: {error}")
+        return cls(index, error, detail)
 
 
 Result = Done | Failed

@@ -1,8 +1,8 @@
 """Tasks in worker processes on this machine: the default executor.
 
-Workers are started fresh, never forked (Polars and numba own threads), keep their bound steps between
-tasks, and are watched: a worker that dies makes its task `Failed` and is replaced. `multiprocessing.Pool`
-is not used because it never notices a killed worker (CPython issue 96062).
+Workers are started fresh, never forked (Polars and numba own threads), keep their bound steps
+between tasks, and are watched: a worker that dies makes its task `Failed` and is replaced.
+`multiprocessing.Pool` is not used because it never notices a killed worker (CPython issue 96062).
 """
 
 from __future__ import annotations

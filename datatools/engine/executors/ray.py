@@ -1,4 +1,4 @@
-"""Tasks on a Ray cluster: Ray Core only, data on the shared store, nothing through the object store.
+"""Tasks on a Ray cluster: Ray Core only, and all data on the shared store.
 
 Ray's own retries are off: the runner retries alike everywhere. A node that dies makes its tasks
 `Failed`, and they are tried again on another.
@@ -6,9 +6,9 @@ Ray's own retries are off: the runner retries alike everywhere. A node that dies
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -27,16 +27,17 @@ def _run(task: Task, path: list[str]) -> Result:
     try:
         return Done(task.index, execute(task))
     except Exception as error:
-        return Failed(task.index, error, traceback.format_exc())
+        return Failed.of(task.index, error)
 
 
 class RayExecutor:
     """Runs each task as a Ray task.
 
     Args:
-        address: Cluster to join, e.g. `auto` or `ray://host:10001`; None starts one on this machine,
-            on the loopback interface and without a dashboard.
-        workers: Cores of a cluster started here; None takes all. A joined cluster decides for itself.
+        address: Cluster to join, e.g. `auto` or `ray://host:10001`; None starts one on this
+            machine, on the loopback interface and without a dashboard.
+        workers: Cores of a cluster started here; None takes all. A joined cluster decides for
+            itself.
 
     Raises:
         ConfigError: Ray is not installed, too old, or the cluster cannot be reached.
@@ -66,7 +67,7 @@ class RayExecutor:
                     address=self._address,
                     include_dashboard=False if self._address is None else None,
                     log_to_driver=False,
-                    logging_level="warning",
+                    logging_level=logging.WARNING,
                     **(here if self._address is None else {}),
                 )
             except ConnectionError as error:

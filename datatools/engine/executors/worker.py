@@ -13,7 +13,6 @@ import pickle
 import signal
 import struct
 import sys
-import traceback
 from typing import Any, BinaryIO
 
 __all__ = ["main", "receive", "send"]
@@ -64,20 +63,16 @@ def main() -> None:
     send(replies, "ready")
     while True:
         try:
-            task = receive(requests)
+            index = receive(requests)
         except EOFError:
             close_chains()
             return
         result: Done | Failed
         try:
-            result = Done(task.index, execute(task))
+            result = Done(index, execute(receive(requests)))
         except Exception as error:
-            result = Failed(task.index, error, traceback.format_exc())
-        try:
-            send(replies, result)
-        except (pickle.PicklingError, TypeError, AttributeError):
-            assert isinstance(result, Failed)
-            send(replies, Failed(result.index, RuntimeError(str(result.error)), result.detail))
+            result = Failed.of(index, error)
+        send(replies, result)
 
 
 if __name__ == "__main__":

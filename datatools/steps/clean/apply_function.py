@@ -25,10 +25,10 @@ __all__ = ["Apply", "source_digest"]
 class Apply(Map):
     """Run a function `text -> text` over one column; a record for which it returns None is dropped.
 
-    The function runs behind the fence: one that raises, hangs, crashes or grows costs the record it was
-    given, which is quarantined with the reason. The syntax tree of its module, and of what that imports
-    from its own package, is part of the result's key, so an edited function is never served from the
-    cache; comments and layout do not count.
+    The function runs behind the fence: one that raises, hangs, crashes or grows costs the record it
+    was given, which is quarantined with the reason. The syntax tree of its module, and of what that
+    imports from its own package, is part of the result's key, so an edited function is never served
+    from the cache; comments and layout do not count.
 
     Example:
         >>> frame = pl.DataFrame({"text": ["Héllo"]})
@@ -42,8 +42,8 @@ class Apply(Map):
     risky: ClassVar[bool] = True
 
     function: str
-    """The function, as `package.module:name`. It takes the column's text and returns text, or None to
-    drop the record."""
+    """The function, as `package.module:name`. It takes the column's text and returns text, or None
+    to drop the record."""
     column: str = "text"
     """The text column it changes."""
     cpu_seconds: float = Field(5.0, gt=0)
@@ -95,12 +95,13 @@ class _Bound:
         quarantined: list[str | None] = []
         detail: list[str | None] = []
         for text, result in zip(texts, results, strict=True):
-            failed = isinstance(result, Fenced)
-            gone = not failed and result[:1] == b"0"
-            new.append(text if failed or gone else result[1:].decode())
+            failure = result if isinstance(result, Fenced) else None
+            answer = b"1" + text.encode() if isinstance(result, Fenced) else result
+            gone = answer[:1] == b"0"
+            new.append(text if gone else answer[1:].decode())
             dropped.append("function_returned_none" if gone else None)
-            quarantined.append(result.reason if isinstance(result, Fenced) else None)
-            detail.append(result.detail if isinstance(result, Fenced) else None)
+            quarantined.append(failure.reason if failure else None)
+            detail.append(failure.detail if failure else None)
         return Mapped(
             batch.df.with_columns(pl.Series(self._column, new, dtype=pl.String)),
             dropped=pl.Series(dropped, dtype=pl.String),

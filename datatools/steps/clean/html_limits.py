@@ -1,134 +1,93 @@
-"""What a page would cost a parser, told in one linear pass; and its text without a parser.
+"""What a page would cost a parser, told in one pass over its bytes.
 
-Owns: the counts that decide whether a page may enter an HTML parser at all, a tag stripper for the
-pages that may not, and the page's title. Refuses: main content, a tree, any limit's value.
+Owns: the counts that decide whether a page may enter an HTML parser at all. Refuses: the limits'
+values, the tree and the text.
 
 Parsers of HTML are linear in size but not in shape: 38 KB of unclosed formatting elements take a
 fast one 10 s and 1.3 GB, 20,000 nested elements 8 s, 40,000 attributes of one tag 3 s. The pass
-below follows the tree-construction rules closely enough to know the shape without making the tree:
-what closes implicitly (a `p` at a `div`, an `li` at an `li`, cells and rows), which formatting
-elements stay open, what is inside scripts and comments.
+below keeps the parser's stack of open elements and its list of formatting elements, so it knows the
+shape of the tree without making it: what closes implicitly (a `p` at a `div`, an `li` at an `li`,
+cells and rows), what formatting is reopened, what is raw text. On real pages its depth is the
+parser's.
 
 References:
-    WHATWG, HTML Living Standard, 13.2.5 "Tokenization" and 13.2.6 "Tree construction": the rules.
-    lexbor, issue 340, 2025: 4,000 formatting elements take 29 s.
+    WHATWG, HTML Living Standard, 13.2.4.2 "The stack of open elements", 13.2.4.3 "The list of
+    active formatting elements", 13.2.6.4.7 "The 'in body' insertion mode": the rules.
 """
 
 from __future__ import annotations
 
-import html as entities
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from datatools.kernels.html_tokens import (
+    BREAKS_OUT,
+    BUTTON_SCOPE,
+    CELL,
+    CLOSES_P,
+    END,
+    ENDS_IN_SCOPE,
+    FOREIGN,
+    FORMATTING,
+    HEADING,
+    HOSTS_HTML,
+    LIST_SCOPE,
+    MARKER,
+    ONCE,
+    RAW,
+    ROW,
+    SCOPE,
+    SECTION,
+    SPECIAL,
+    START,
+    STAYS_SHUT,
+    TABLE_PART,
+    TABLE_SCOPE,
+    TEXT,
+    VOID,
+    Bytes,
+    code_of,
+    find,
+    flags_of,
+    is_space,
+    raw_end,
+    read_token,
+)
 from datatools.kernels.jit import kernel
 
-__all__ = ["Excess", "HtmlShape", "find_title", "measure_html", "strip_tags"]
-
-Bytes = npt.NDArray[np.uint8]
+__all__ = ["Excess", "HtmlShape", "measure_html"]
 
 Excess = Literal["depth", "attributes", "formatting"]
 _EXCESSES: Final[tuple[Excess | None, ...]] = (None, "depth", "attributes", "formatting")
 
-# What an element does to the stack of open elements and to the text around it.
-(
-    _VOID,  # has no content
-    _RAW,  # its content is no markup
-    _ONCE,  # merged into the one that exists
-    _FORMATTING,  # reopened after whatever closed it
-    _MARKER,  # formatting does not leak out of it
-    _CLOSES_P,
-    _HEADING,
-    _BREAKS_OUT,  # ends svg and math
-    _HOSTS_HTML,  # within svg and math
-    _SPECIAL,  # ends the search for an open element that is not special
-    _SCOPE,  # ends the search for any open element
-    _BUTTON_SCOPE,
-    _LIST_SCOPE,
-    _TABLE_SCOPE,
-    _SECTION,  # holds rows
-    _ROW,
-    _CELL,
-    _LINE,  # begins a line of text
-    _BLOCK,  # begins a paragraph of text
-    _HIDDEN,  # raw content that nobody sees
-) = (1 << bit for bit in range(20))
+_MOST_REOPENED: Final = 1 << 20
+_SPARE: Final = 8  # room above the limits, for what one tag can open
 
-_ELEMENTS: Final = {
-    _VOID: "area base basefont bgsound br col embed frame hr image img input keygen link meta "
-    "param source track wbr",
-    _RAW: "iframe noembed noframes script style textarea title xmp",
-    _ONCE: "body frameset head html",
-    _FORMATTING: "a b big code em font i nobr s small strike strong tt u",
-    _MARKER: "applet caption marquee object td template th",
-    _CLOSES_P: "address article aside blockquote center dd details dialog dir div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr li listing main menu nav ol "
-    "p plaintext pre search section summary table ul xmp",
-    _HEADING: "h1 h2 h3 h4 h5 h6",
-    _BREAKS_OUT: "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 "
-    "head hr i img li listing menu meta nobr ol p pre ruby s small span strong strike sub sup "
-    "table tt u ul var",
-    _SPECIAL: "address applet article aside blockquote body button caption center col colgroup dd "
-    "details dir div dl dt embed fieldset figcaption figure footer form frameset h1 h2 h3 h4 h5 "
-    "h6 head header hgroup html iframe li listing main marquee menu nav noscript object ol p pre "
-    "search section select summary table tbody td template textarea tfoot th thead tr ul xmp",
-    _SCOPE: "applet caption html marquee object table td template th",
-    _BUTTON_SCOPE: "button",
-    _LIST_SCOPE: "ol ul",
-    _TABLE_SCOPE: "html table template",
-    _SECTION: "tbody tfoot thead",
-    _ROW: "tr",
-    _CELL: "td th",
-    _LINE: "br caption dd dt legend li option summary tr",
-    _BLOCK: "address article aside blockquote body center details dialog dir div dl fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr listing main menu nav ol p "
-    "plaintext pre search section select table textarea ul xmp",
-    _HIDDEN: "iframe noembed noframes script style title",
-}
-_IN_FOREIGN: Final = {
-    _HOSTS_HTML | _SPECIAL | _SCOPE: "annotation-xml desc foreignobject mi mn mo ms mtext title",
-}
-
-_FNV_BASIS: Final = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME: Final = np.uint64(0x100000001B3)
-
-
-def _code(name: str) -> int:
-    """Return the code of an HTML element: FNV-1a of its name, with the lowest bit clear."""
-    code = int(_FNV_BASIS)
-    for byte in name.encode():
-        code = (code ^ byte) * int(_FNV_PRIME) % (1 << 64)
-    return code & ~1
-
-
-def _flags_of(elements: dict[int, str], bit: int) -> dict[int, int]:
-    flags: dict[int, int] = {}
-    for flag, names in elements.items():
-        for name in names.split():
-            flags[_code(name) | bit] = flags.get(_code(name) | bit, 0) | flag
-    return flags
-
-
-_FOREIGN: Final = np.uint64(1)  # the lowest bit of an element's code: it is of svg or math
-_FLAGS_BY_CODE: Final = _flags_of(_ELEMENTS, 0) | _flags_of(_IN_FOREIGN, 1)
-_CODES: Final = np.array(sorted(_FLAGS_BY_CODE), dtype=np.uint64)
-_FLAGS: Final = np.array([_FLAGS_BY_CODE[int(code)] for code in _CODES], dtype=np.int64)
-
-_A, _ADDRESS, _BODY, _BUTTON, _CLOSED, _DD, _DIV, _DT, _FORM, _HTML, _LI, _MATH, _NOBR = (
-    np.uint64(_code(name))
-    for name in str.split("a address body button #closed dd div dt form html li math nobr")
-)
-_OPTGROUP, _OPTION, _P, _PLAINTEXT, _PRE, _SVG, _TABLE, _TBODY, _TITLE, _TR = (
-    np.uint64(_code(name))
-    for name in str.split("optgroup option p plaintext pre svg table tbody title tr")
-)
-
-_TEXT, _START, _END, _NOTHING = range(4)  # kinds of token
-_CAPACITY: Final = 8  # room above the limits, for what one tag can open
-_KEEP: Final = np.uint64(0xFFFFFFFFFFFFFFFE)
-_TITLE_CHARS: Final = 1000
+_A: Final = code_of("a")
+_ADDRESS: Final = code_of("address")
+_BODY: Final = code_of("body")
+_BUTTON: Final = code_of("button")
+_CLOSED: Final = code_of("#closed")
+_DD: Final = code_of("dd")
+_DIV: Final = code_of("div")
+_DT: Final = code_of("dt")
+_FORM: Final = code_of("form")
+_HTML: Final = code_of("html")
+_LI: Final = code_of("li")
+_MATH: Final = code_of("math")
+_NOBR: Final = code_of("nobr")
+_OPTGROUP: Final = code_of("optgroup")
+_OPTION: Final = code_of("option")
+_P: Final = code_of("p")
+_PLAINTEXT: Final = code_of("plaintext")
+_SVG: Final = code_of("svg")
+_TABLE: Final = code_of("table")
+_TBODY: Final = code_of("tbody")
+_TR: Final = code_of("tr")
+_XMP: Final = code_of("xmp")
 
 
 @dataclass(frozen=True)
@@ -136,10 +95,10 @@ class HtmlShape:
     """What a parser would meet. The counts are complete unless one of them is over its limit.
 
     Attributes:
-        depth: Most elements open at once, `html` and `body` included.
+        depth: Most elements inside one another, `html` and `body` included.
         attributes: Most attributes of one tag.
-        formatting: Most formatting elements (`b`, `font`, `a` ...) that wait to be closed at once.
-        excess: The first count that went over its limit, where counting stopped; None if none did.
+        formatting: Most formatting elements (`b`, `font`, `a` ...) not closed at once.
+        excess: The count that went over its limit, where counting stopped; None if none did.
     """
 
     depth: int
@@ -151,573 +110,394 @@ class HtmlShape:
 def measure_html(
     html: bytes, *, max_depth: int, max_attributes: int, max_formatting: int
 ) -> HtmlShape:
-    """Return the shape of a page, stopping at the first limit it is over.
+    """Return the shape of a page, stopping where it goes over a limit.
+
+    A page that makes a parser reopen formatting elements more than 2**20 times is over the limit of
+    `formatting` too: each time is an element of the tree.
 
     Args:
         html: The page in UTF-8, or in any encoding that writes markup in ASCII.
-        max_depth: Most elements open at once.
+        max_depth: Most elements inside one another, at least 2.
         max_attributes: Most attributes of one tag.
-        max_formatting: Most formatting elements open at once.
+        max_formatting: Most formatting elements not closed at once.
 
     Complexity:
-        O(bytes + tags x max_depth); about 400 MB/s on real pages.
+        O(bytes + tags x (max_depth + max_formatting)); about 500 MB/s on real pages.
 
     Example:
-        >>> measure_html(b"<p>one<p class=x id=y><b>two", max_depth=9, max_attributes=9,
-        ...              max_formatting=9)
+        >>> limits = {"max_depth": 9, "max_attributes": 9, "max_formatting": 9}
+        >>> measure_html(b"<p>one<p class=x id=y><b>two", **limits)
         HtmlShape(depth=4, attributes=2, formatting=1, excess=None)
+        >>> measure_html(b"<div>" * 9, **limits).excess
+        'depth'
     """
-    counts = np.zeros(4, dtype=np.int64)
-    _measure(_array(html), max_depth, max_attributes, max_formatting, counts)
-    depth, attributes, formatting, excess = (int(count) for count in counts)
-    return HtmlShape(depth, attributes, formatting, _EXCESSES[excess])
-
-
-def strip_tags(html: bytes) -> str:
-    r"""Return the visible text of a page in document order: no tree, no main content, no limit.
-
-    Scripts, styles, comments and the title are left out; character references are decoded; block
-    elements begin lines; white space is collapsed outside `pre`. Bytes that are not UTF-8 become
-    U+FFFD.
-
-    Complexity:
-        O(bytes), whatever the markup.
-
-    Example:
-        >>> strip_tags("<h1>제목</h1><script>1<2</script><p>a &lt; b<br>둘".encode())
-        '제목\n\na < b\n둘'
-    """
-    out = np.empty(len(html) + 1, dtype=np.uint8)
-    size = int(_strip(_array(html), out))
-    return entities.unescape(out[:size].tobytes().decode("utf-8", "replace"))
-
-
-def find_title(html: bytes) -> str | None:
-    r"""Return the page's title in one line, at most 1,000 characters, or None if it has none.
-
-    The first `title` outside svg counts. White space is collapsed; an empty title is none.
-
-    Example:
-        >>> find_title(b"<title> Caf&eacute;\n 1 </title>")
-        'Café 1'
-    """
-    start, end = _title_span(_array(html))
-    title = entities.unescape(html[start:end].decode("utf-8", "replace"))
-    return " ".join(title.split())[:_TITLE_CHARS].rstrip() or None
-
-
-def _array(html: bytes) -> Bytes:
-    return np.frombuffer(html, dtype=np.uint8)
+    size = np.zeros(5, dtype=np.int64)
+    size[_HEIGHT] = size[_DEPTH] = 2
+    tree = _Tree(
+        codes=np.zeros(max_depth + _SPARE, dtype=np.uint64),
+        numbers=np.zeros(max_depth + _SPARE, dtype=np.int64),
+        # There are no more markers than open elements.
+        waiting=np.zeros(max_formatting + max_depth + _SPARE, dtype=np.uint64),
+        digests=np.zeros(max_formatting + max_depth + _SPARE, dtype=np.uint64),
+        opened=np.zeros(max_formatting + max_depth + _SPARE, dtype=np.int64),
+        size=size,
+    )
+    tree.codes[0] = _HTML
+    tree.codes[1] = _BODY
+    excess, attributes, formatting = _measure(
+        np.frombuffer(html, dtype=np.uint8), tree, max_depth, max_attributes, max_formatting
+    )
+    return HtmlShape(int(size[_DEPTH]), int(attributes), int(formatting), _EXCESSES[excess])
 
 
 # --------------------------------------------------------------------------------------------------
-# Tokens. Every position is checked against the end; every byte is passed once.
+# The stack of open elements, and the list of formatting elements that are not closed
 
 
-@kernel
-def _is_space(byte: int) -> bool:
-    return byte == 32 or 9 <= byte <= 10 or 12 <= byte <= 13
+class _Tree(NamedTuple):
+    """The state of tree construction, bottom first; arrays are filled up to their size.
 
-
-@kernel
-def _lower(byte: int) -> int:
-    return byte | 32 if 65 <= byte <= 90 else byte
-
-
-@kernel
-def _flags(code: np.uint64) -> int:
-    at = np.searchsorted(_CODES, code)
-    if at < _CODES.size and _CODES[at] == code:
-        return _FLAGS[at]
-    return 0
-
-
-@kernel
-def _find(html: Bytes, start: int, byte: int) -> int:
-    """Return the position of `byte`, or the end."""
-    at = start
-    while at < html.size and html[at] != byte:
-        at += 1
-    return at
-
-
-@kernel
-def _comment_end(html: Bytes, start: int) -> int:
-    """Return the position after a comment whose text starts at `start`; `<!-->` is one."""
-    if start < html.size and html[start] == 62:
-        return start + 1
-    if start + 1 < html.size and html[start] == 45 and html[start + 1] == 62:
-        return start + 2
-    at = start
-    while at + 2 < html.size:
-        if html[at] == 45 and html[at + 1] == 45:
-            if html[at + 2] == 62:
-                return at + 3
-            if html[at + 2] == 33 and at + 3 < html.size and html[at + 3] == 62:
-                return at + 4
-        at += 1
-    return html.size
-
-
-@kernel
-def _raw_end(html: Bytes, start: int, name_start: int, name_end: int) -> int:
-    """Return the position of the end tag that closes raw text, or the end of the page."""
-    length = name_end - name_start
-    at = start
-    while at + 1 < html.size:
-        if html[at] == 60 and html[at + 1] == 47 and at + 2 + length <= html.size:
-            same = 0
-            while same < length and _lower(html[at + 2 + same]) == _lower(html[name_start + same]):
-                same += 1
-            after = at + 2 + length
-            if same == length and (
-                after == html.size
-                or _is_space(html[after])
-                or html[after] == 47
-                or html[after] == 62
-            ):
-                return at
-        at += 1
-    return html.size
-
-
-@kernel
-def _token(
-    html: Bytes, start: int, foreign: bool
-) -> tuple[int, np.uint64, int, int, bool, np.uint64, int]:
-    """Read what starts with the `<` at `start`.
-
-    Returns:
-        kind: Text (the `<` itself), a start tag, an end tag, or nothing (comments and the like).
-        code: Of the tag's name.
-        name_end: Position after the name.
-        attributes: Number of attributes.
-        self_closed: Whether the tag ends in `/>`.
-        digest: Of the tag's bytes after its name: equal attributes, equal digest.
-        end: Position after it all; where a text starts.
+    Attributes:
+        codes: u64, the open elements.
+        numbers: i64, the number of an open formatting element; 0 for others.
+        waiting: u64, the formatting elements not closed; 0 for a marker.
+        digests: u64, their attributes.
+        opened: i64, their numbers among the open elements; 0 where something else closed them.
+        size: i64, the sizes and counts named below.
     """
-    size = html.size
-    at = start + 1
-    nil = np.uint64(0)
-    if at >= size:
-        return _TEXT, nil, at, 0, False, nil, at
-    kind = _START
-    if html[at] == 33:  # !
-        if at + 2 < size and html[at + 1] == 45 and html[at + 2] == 45:
-            return _NOTHING, nil, at, 0, False, nil, _comment_end(html, at + 3)
-        if foreign and at + 7 < size and html[at + 1] == 91:  # [CDATA[ is text in svg and math
-            return _NOTHING, nil, at, 0, False, nil, at + 8
-        return _NOTHING, nil, at, 0, False, nil, min(_find(html, at, 62) + 1, size)
-    if html[at] == 63:  # ?
-        return _NOTHING, nil, at, 0, False, nil, min(_find(html, at, 62) + 1, size)
-    if html[at] == 47:  # /
-        kind = _END
-        at += 1
-        if at >= size:
-            return _TEXT, nil, at, 0, False, nil, start + 1
-        if not 97 <= _lower(html[at]) <= 122:
-            return _NOTHING, nil, at, 0, False, nil, min(_find(html, at, 62) + 1, size)
-    if not 97 <= _lower(html[at]) <= 122:
-        return _TEXT, nil, at, 0, False, nil, start + 1
 
-    code = _FNV_BASIS
-    while at < size and not _is_space(html[at]) and html[at] != 47 and html[at] != 62:
-        code = (code ^ np.uint64(_lower(html[at]))) * _FNV_PRIME
-        at += 1
-    name_end = at
-    digest = _FNV_BASIS
-    attributes = 0
-    while at < size:
-        byte = html[at]
-        if byte == 62:
-            self_closed = html[at - 1] == 47 and at > name_end
-            return kind, code & _KEEP, name_end, attributes, self_closed, digest, at + 1
-        if _is_space(byte) or byte == 47:
-            at += 1
-            continue
-        attributes += 1
-        first = True
-        while (
-            at < size
-            and html[at] != 62
-            and html[at] != 47
-            and not _is_space(html[at])
-            and (html[at] != 61 or first)
-        ):
-            digest = (digest ^ np.uint64(_lower(html[at]))) * _FNV_PRIME
-            first = False
-            at += 1
-        while at < size and _is_space(html[at]):
-            at += 1
-        if at >= size or html[at] != 61:  # =
-            continue
-        at += 1
-        while at < size and _is_space(html[at]):
-            at += 1
-        if at < size and (html[at] == 34 or html[at] == 39):
-            value_end = _find(html, at + 1, html[at])
-            for inside in range(at, value_end):
-                digest = (digest ^ np.uint64(html[inside])) * _FNV_PRIME
-            at = value_end + 1
-        else:
-            while at < size and html[at] != 62 and not _is_space(html[at]):
-                digest = (digest ^ np.uint64(html[at])) * _FNV_PRIME
-                at += 1
-    return _NOTHING, nil, name_end, attributes, False, digest, size  # the page ends inside the tag
+    codes: npt.NDArray[np.uint64]
+    numbers: npt.NDArray[np.int64]
+    waiting: npt.NDArray[np.uint64]
+    digests: npt.NDArray[np.uint64]
+    opened: npt.NDArray[np.int64]
+    size: npt.NDArray[np.int64]
 
 
-# --------------------------------------------------------------------------------------------------
-# The stack of open elements and the list of formatting elements that wait to be closed
-
-Codes = npt.NDArray[np.uint64]
+_HEIGHT, _WAITING, _NUMBERED, _REOPENED, _DEPTH = range(5)
 
 
 @kernel
-def _cut(codes: Codes, at: int, size: int) -> None:
-    """Remove the code at `at` from the first `size`."""
-    for later in range(at, size - 1):
-        codes[later] = codes[later + 1]
+def _push(tree: _Tree, code: np.uint64, number: int) -> None:
+    height = tree.size[_HEIGHT]
+    tree.codes[height] = code
+    tree.numbers[height] = number
+    tree.size[_HEIGHT] = height + 1
+    tree.size[_DEPTH] = max(tree.size[_DEPTH], height + 1)
 
 
 @kernel
-def _open_at(stack: Codes, height: int, code: np.uint64, barrier: int) -> int:
+def _close_to(tree: _Tree, to: int) -> None:
+    """Close the open elements from place `to` up.
+
+    Formatting elements among them wait to be reopened. Those inside a cell, a caption or an object
+    end with it: the list is cut at its marker.
+    """
+    for place in range(tree.size[_HEIGHT] - 1, to - 1, -1):
+        count = tree.size[_WAITING]
+        if tree.numbers[place] > 0:
+            entry = count - 1
+            while entry >= 0 and tree.opened[entry] != tree.numbers[place]:
+                entry -= 1
+            if entry >= 0:
+                tree.opened[entry] = 0
+        elif flags_of(tree.codes[place]) & MARKER:
+            while count > 0 and tree.waiting[count - 1] != 0:
+                count -= 1
+            tree.size[_WAITING] = max(0, count - 1)
+    tree.size[_HEIGHT] = to
+
+
+@kernel
+def _forget(tree: _Tree, entry: int) -> None:
+    """Take an entry out of the list of formatting elements."""
+    last = tree.size[_WAITING] - 1
+    for later in range(entry, last):
+        tree.waiting[later] = tree.waiting[later + 1]
+        tree.digests[later] = tree.digests[later + 1]
+        tree.opened[later] = tree.opened[later + 1]
+    tree.size[_WAITING] = last
+
+
+@kernel
+def _since_marker(tree: _Tree) -> int:
+    """Return the first entry of the list after its last marker."""
+    entry: int = tree.size[_WAITING]
+    while entry > 0 and tree.waiting[entry - 1] != 0:
+        entry -= 1
+    return entry
+
+
+@kernel
+def _open_at(tree: _Tree, code: np.uint64, barrier: int) -> int:
     """Return the place of the innermost open `code`, or -1 if a `barrier` flag comes first."""
-    at = height - 1
-    while at >= 0 and stack[at] != code:
-        if _flags(stack[at]) & barrier:
+    place: int = tree.size[_HEIGHT] - 1
+    while place >= 0 and tree.codes[place] != code:
+        if flags_of(tree.codes[place]) & barrier:
             return -1
-        at -= 1
-    return at
+        place -= 1
+    return place
 
 
 @kernel
-def _flagged_at(stack: Codes, height: int, wanted: int, barrier: int) -> int:
+def _flagged_at(tree: _Tree, wanted: int, barrier: int) -> int:
     """Return the place of the innermost open element with a wanted flag, or -1 likewise."""
-    at = height - 1
-    while at >= 0:
-        flags = _flags(stack[at])
+    place: int = tree.size[_HEIGHT] - 1
+    while place >= 0:
+        flags = flags_of(tree.codes[place])
         if flags & wanted:
-            return at
+            return place
         if flags & barrier:
             return -1
-        at -= 1
+        place -= 1
     return -1
 
 
 @kernel
-def _item_at(stack: Codes, height: int, one: np.uint64, other: np.uint64) -> int:
-    """Return the place of the open li (or dd or dt) that a new one closes, or -1."""
-    at = height - 1
-    while at >= 0 and stack[at] != one and stack[at] != other:
-        through = stack[at] == _ADDRESS or stack[at] == _DIV or stack[at] == _P
-        if _flags(stack[at]) & _SPECIAL and not through:
-            return -1
-        at -= 1
-    return at
+def _is_foreign(tree: _Tree) -> bool:
+    """Return whether what comes next is svg or math."""
+    code = tree.codes[tree.size[_HEIGHT] - 1]
+    return (code & FOREIGN) != 0 and (flags_of(code) & HOSTS_HTML) == 0
+
+
+# --------------------------------------------------------------------------------------------------
+# Formatting
 
 
 @kernel
-def _close_to(stack: Codes, height: int, to: int, waiting: Codes, count: int) -> int:
-    """Close the elements from `to` up; return how many formatting entries are left.
+def _open_formatting(tree: _Tree, code: np.uint64, digest: np.uint64) -> None:
+    """Open a formatting element. Of three that are alike, the earliest is no longer reopened."""
+    alike = 0
+    earliest = 0
+    for entry in range(tree.size[_WAITING] - 1, _since_marker(tree) - 1, -1):
+        if tree.waiting[entry] == code and tree.digests[entry] == digest:
+            alike += 1
+            earliest = entry
+    if alike >= 3:
+        _forget(tree, earliest)
+    count = tree.size[_WAITING]
+    tree.size[_NUMBERED] += 1
+    tree.waiting[count] = code
+    tree.digests[count] = digest
+    tree.opened[count] = tree.size[_NUMBERED]
+    tree.size[_WAITING] = count + 1
+    _push(tree, code, tree.size[_NUMBERED])
 
-    Formatting inside a cell, a caption or an object ends with it: entries go up to its marker.
+
+@kernel
+def _close_formatting(tree: _Tree, code: np.uint64) -> bool:
+    """Close the last formatting element `code` since the last marker, if there is one.
+
+    Blocks opened inside it stay open; other formatting inside it waits to be reopened.
     """
-    for at in range(height - 1, to - 1, -1):
-        if _flags(stack[at]) & _MARKER:
-            while count > 0:
-                count -= 1
-                if waiting[count] == 0:
-                    break
-    return count
+    entry = tree.size[_WAITING] - 1
+    first = _since_marker(tree)
+    while entry >= first and tree.waiting[entry] != code:
+        entry -= 1
+    if entry < first:
+        return False
+    number = tree.opened[entry]
+    _forget(tree, entry)
+    place = tree.size[_HEIGHT] - 1
+    while place >= 0 and tree.numbers[place] != number:
+        place -= 1
+    if number == 0 or place < 0:
+        return True
+    if _flagged_at(tree, SPECIAL, 0) < place:
+        _close_to(tree, place)
+        return True
+    for later in range(place, tree.size[_HEIGHT] - 1):
+        tree.codes[later] = tree.codes[later + 1]
+        tree.numbers[later] = tree.numbers[later + 1]
+    tree.size[_HEIGHT] -= 1
+    return True
 
 
 @kernel
-def _since_marker(waiting: Codes, count: int) -> int:
-    """Return how many formatting elements are reopened in whatever comes next."""
-    at = count - 1
-    while at >= 0 and waiting[at] != 0:
-        at -= 1
-    return count - 1 - at
+def _reopen(tree: _Tree, max_depth: int) -> None:
+    """Reopen the formatting elements that wait, until one is over the limit of depth."""
+    count = tree.size[_WAITING]
+    entry = count
+    while entry > 0 and tree.waiting[entry - 1] != 0 and tree.opened[entry - 1] == 0:
+        entry -= 1
+    while entry < count and tree.size[_HEIGHT] <= max_depth:
+        tree.size[_NUMBERED] += 1
+        tree.size[_REOPENED] += 1
+        tree.opened[entry] = tree.size[_NUMBERED]
+        _push(tree, tree.waiting[entry], tree.size[_NUMBERED])
+        entry += 1
+
+
+# --------------------------------------------------------------------------------------------------
+# Tags
 
 
 @kernel
-def _waiting_at(waiting: Codes, count: int, code: np.uint64) -> int:
-    """Return the place of the last formatting element `code` since the last marker, or -1."""
-    at = count - 1
-    while at >= 0 and waiting[at] != 0:
-        if waiting[at] == code:
-            return at
-        at -= 1
-    return -1
-
-
-@kernel
-def _close_formatting(stack: Codes, height: int, code: np.uint64) -> int:
-    """Close a formatting element; return the new height. Blocks opened inside it stay open."""
-    place = _open_at(stack, height, code, _SCOPE)
-    if place < 0:
-        return height
-    if _flagged_at(stack, height, _SPECIAL, 0) < place:
-        return place
-    _cut(stack, place, height)
-    return height - 1
-
-
-@kernel
-def _ended_at(stack: Codes, height: int, code: np.uint64, flags: int) -> int:
-    """Return the place of the element that an end tag closes, or -1 if it is ignored."""
-    at = height - 1
-    while at >= 0 and stack[at] & _FOREIGN:
-        if stack[at] == code | _FOREIGN:
-            return at
-        at -= 1
-    if flags & _HEADING:
-        return _flagged_at(stack, height, _HEADING, _SCOPE)
-    if flags & (_CELL | _ROW | _SECTION) or code == _TABLE:
-        return _open_at(stack, height, code, _TABLE_SCOPE)
+def _ended_at(tree: _Tree, code: np.uint64, flags: int) -> int:
+    """Return the place of the element that an end tag closes, or -1 if the tag is ignored."""
+    place: int = tree.size[_HEIGHT] - 1
+    while tree.codes[place] & FOREIGN:
+        if tree.codes[place] == code | FOREIGN:
+            return place
+        place -= 1
+    if flags & ONCE:
+        return -1
+    if flags & HEADING:
+        return _flagged_at(tree, HEADING, SCOPE)
+    if flags & TABLE_PART or code == _TABLE:
+        return _open_at(tree, code, TABLE_SCOPE)
     if code == _P:
-        return _open_at(stack, height, code, _SCOPE | _BUTTON_SCOPE)
+        return _open_at(tree, code, SCOPE | BUTTON_SCOPE)
     if code == _LI:
-        return _open_at(stack, height, code, _SCOPE | _LIST_SCOPE)
-    if flags & _SPECIAL:
-        return _open_at(stack, height, code, _SCOPE)
-    return _open_at(stack, height, code, _SPECIAL)
+        return _open_at(tree, code, SCOPE | LIST_SCOPE)
+    if flags & ENDS_IN_SCOPE:
+        return _open_at(tree, code, SCOPE)
+    return _open_at(tree, code, SPECIAL)
 
 
 @kernel
-def _closed_by(stack: Codes, height: int, code: np.uint64, flags: int) -> int:
-    """Return the height that is left when a start tag has closed what it closes."""
-    to = height
-    if flags & _CLOSES_P:
-        place = _open_at(stack, height, _P, _SCOPE | _BUTTON_SCOPE)
+def _end_tag(tree: _Tree, code: np.uint64, flags: int) -> None:
+    if flags & FORMATTING and not _is_foreign(tree) and _close_formatting(tree, code):
+        return
+    place = _ended_at(tree, code, flags)
+    if code == _FORM and place > 1:
+        tree.codes[place] = _CLOSED  # what is inside stays open, and stays inside
+    elif place > 1:
+        _close_to(tree, place)
+
+
+@kernel
+def _close_for(tree: _Tree, code: np.uint64, flags: int) -> None:
+    """Close what a start tag closes by coming next."""
+    if flags & CLOSES_P:
+        place = _open_at(tree, _P, SCOPE | BUTTON_SCOPE)
         if place >= 0:
-            to = place
-    place = -1
-    if code == _LI:
-        place = _item_at(stack, to, _LI, _LI)
-    elif code in (_DD, _DT):
-        place = _item_at(stack, to, _DD, _DT)
+            _close_to(tree, place)
+    place = tree.size[_HEIGHT] - 1
+    if code in (_LI, _DD, _DT):
+        other = _DT if code == _DD else _DD if code == _DT else _LI
+        while tree.codes[place] != code and tree.codes[place] != other:
+            inner = tree.codes[place]
+            if flags_of(inner) & SPECIAL and inner not in (_ADDRESS, _DIV, _P):
+                return
+            place -= 1
+        _close_to(tree, place)
     elif code == _BUTTON:
-        place = _open_at(stack, to, _BUTTON, _SCOPE)
-    elif flags & _HEADING and _flags(stack[to - 1]) & _HEADING:
-        place = to - 1
-    elif code in (_OPTION, _OPTGROUP):
-        if stack[to - 1] == _OPTION:
-            to -= 1
-        if code == _OPTGROUP and stack[to - 1] == _OPTGROUP:
-            to -= 1
-    return to if place < 0 else place
+        place = _open_at(tree, _BUTTON, SCOPE)
+        if place >= 0:
+            _close_to(tree, place)
+    elif (flags & HEADING and flags_of(tree.codes[place]) & HEADING) or (
+        code in (_OPTION, _OPTGROUP) and tree.codes[place] == _OPTION
+    ):
+        _close_to(tree, place)
 
 
 @kernel
-def _table_context(stack: Codes, height: int, flags: int) -> int:
-    """Return the height at which a cell, row or section is put; 0 if there is no table for it."""
+def _enter_table(tree: _Tree, flags: int) -> bool:
+    """Close what a part of a table closes and open what it implies; False if there is no table."""
     place = -1
-    if flags & _CELL:
-        place = _flagged_at(stack, height, _ROW, _TABLE_SCOPE)
-    if place < 0 and not flags & _SECTION:
-        place = _flagged_at(stack, height, _SECTION, _TABLE_SCOPE)
+    if flags & CELL:
+        place = _flagged_at(tree, ROW, TABLE_SCOPE)
+    if place < 0 and flags & (CELL | ROW):
+        place = _flagged_at(tree, SECTION, TABLE_SCOPE)
     if place < 0:
-        place = _flagged_at(stack, height, _TABLE_SCOPE, 0)
-        if stack[place] == _HTML:
-            return 0
-    return place + 1
+        place = _flagged_at(tree, TABLE_SCOPE, 0)
+    if tree.codes[place] == _HTML:
+        return False
+    _close_to(tree, place + 1)
+    if flags & (CELL | ROW) and tree.codes[place] == _TABLE:
+        _push(tree, _TBODY, 0)
+    if flags & CELL and not flags_of(tree.codes[tree.size[_HEIGHT] - 1]) & ROW:
+        _push(tree, _TR, 0)
+    return True
+
+
+@kernel
+def _start_tag(
+    tree: _Tree, code: np.uint64, flags: int, digest: np.uint64, self_closed: bool, max_depth: int
+) -> None:
+    if _is_foreign(tree):
+        if not flags & BREAKS_OUT:
+            _push(tree, code | FOREIGN, 0)
+            if self_closed:
+                tree.size[_HEIGHT] -= 1
+            return
+        while _is_foreign(tree):
+            tree.size[_HEIGHT] -= 1
+    if flags & ONCE or (code == _FORM and _open_at(tree, _FORM, 0) >= 0):
+        return
+    if flags & TABLE_PART:
+        if not _enter_table(tree, flags):
+            return
+    else:
+        _close_for(tree, code, flags)
+        if code in (_A, _NOBR):  # one inside another closes it
+            _close_formatting(tree, code)
+        if not flags & (STAYS_SHUT | CLOSES_P) or code == _XMP:
+            _reopen(tree, max_depth)
+    if tree.size[_HEIGHT] > max_depth:
+        return
+    if flags & FORMATTING:
+        _open_formatting(tree, code, digest)
+        return
+    if flags & MARKER:
+        tree.waiting[tree.size[_WAITING]] = 0
+        tree.size[_WAITING] += 1
+    foreign = code in (_SVG, _MATH)
+    _push(tree, code | FOREIGN if foreign else code, 0)
+    if flags & (VOID | RAW) or (foreign and self_closed):
+        tree.size[_HEIGHT] -= 1
+
+
+@kernel
+def _text(tree: _Tree, html: Bytes, start: int, end: int, max_depth: int) -> None:
+    """Reopen formatting for a text, unless it is white space between the parts of a table."""
+    at = start
+    if flags_of(tree.codes[tree.size[_HEIGHT] - 1]) & (TABLE_SCOPE | SECTION | ROW):
+        while at < end and is_space(html[at]):
+            at += 1
+    if at < end and not _is_foreign(tree):
+        _reopen(tree, max_depth)
 
 
 @kernel
 def _measure(
-    html: Bytes,
-    max_depth: int,
-    max_attributes: int,
-    max_formatting: int,
-    counts: npt.NDArray[np.int64],
-) -> None:
-    """Fill `counts` with depth, attributes, formatting and the number of the excess."""
-    stack = np.zeros(max_depth + _CAPACITY, dtype=np.uint64)
-    stack[0] = _HTML
-    stack[1] = _BODY
-    height = 2
-    # Formatting elements, and 0 where a marker is. There are no more markers than open elements.
-    waiting = np.zeros(max_formatting + max_depth + _CAPACITY, dtype=np.uint64)
-    digests = np.zeros(max_formatting + max_depth + _CAPACITY, dtype=np.uint64)
-    count = 0
-    counts[0] = height
-    at = 0
-    while True:
-        name_start = _find(html, at, 60) + 1
-        if name_start > html.size:
-            return
-        foreign = stack[height - 1] & _FOREIGN and not _flags(stack[height - 1]) & _HOSTS_HTML
-        kind, code, name_end, attributes, self_closed, digest, at = _token(
-            html, name_start - 1, foreign
-        )
-        counts[1] = max(counts[1], attributes)
-        if attributes > max_attributes:
-            counts[3] = 2
-            return
-        flags = _flags(code)
-
-        if kind == _END and not flags & _ONCE:
-            place = -1
-            if flags & _FORMATTING and not foreign:
-                place = _waiting_at(waiting, count, code)
-            if place >= 0:
-                _cut(waiting, place, count)
-                _cut(digests, place, count)
-                count -= 1
-                height = _close_formatting(stack, height, code)
-                continue
-            place = _ended_at(stack, height, code, flags)
-            if code == _FORM and place >= 0:
-                stack[place] = _CLOSED  # what is inside stays open, and inside
-            elif place > 1:
-                count = _close_to(stack, height, place, waiting, count)
-                height = place
-        if kind != _START:
-            continue
-
-        if foreign and flags & _BREAKS_OUT:
-            while stack[height - 1] & _FOREIGN and not _flags(stack[height - 1]) & _HOSTS_HTML:
-                height -= 1
-            foreign = False
-        if foreign:
-            if self_closed:
-                counts[0] = max(counts[0], height + 1)
-                continue
-            code |= _FOREIGN
-        else:
-            if flags & _ONCE or (code == _FORM and _open_at(stack, height, _FORM, 0) >= 0):
-                continue
-            if code == _PLAINTEXT:
-                return
-            if flags & (_CELL | _ROW | _SECTION):
-                to = _table_context(stack, height, flags)
-                if to == 0:
-                    continue
-            else:
-                to = _closed_by(stack, height, code, flags)
-            count = _close_to(stack, height, to, waiting, count)
-            height = to
-            if flags & (_VOID | _RAW):
-                counts[0] = max(counts[0], height + 1)
-                if flags & _RAW:
-                    at = _raw_end(html, at, name_start, name_end)
-                continue
-            if flags & (_CELL | _ROW) and stack[height - 1] == _TABLE:  # the parser opens it
-                stack[height] = _TBODY
-                height += 1
-            if flags & _CELL and _flags(stack[height - 1]) & _SECTION:
-                stack[height] = _TR
-                height += 1
-            if flags & _MARKER:
-                waiting[count] = 0
-                count += 1
-            if code in (_A, _NOBR):  # one inside another closes it
-                place = _waiting_at(waiting, count, code)
-                if place >= 0:
-                    _cut(waiting, place, count)
-                    _cut(digests, place, count)
-                    count -= 1
-                    height = _close_formatting(stack, height, code)
-            if flags & _FORMATTING:
-                alike = 0
-                earliest = 0
-                for place in range(count - _since_marker(waiting, count), count):
-                    if waiting[place] == code and digests[place] == digest:
-                        earliest = place if alike == 0 else earliest
-                        alike += 1
-                if alike >= 3:  # the "Noah's Ark clause": three of a kind at most
-                    _cut(waiting, earliest, count)
-                    _cut(digests, earliest, count)
-                    count -= 1
-                waiting[count] = code
-                digests[count] = digest
-                count += 1
-            elif code in (_SVG, _MATH):
-                if self_closed:
-                    counts[0] = max(counts[0], height + 1)
-                    continue
-                code |= _FOREIGN
-        stack[height] = code
-        height += 1
-
-        counts[0] = max(counts[0], height)
-        if height > max_depth:
-            counts[3] = 1
-            return
-        counts[2] = max(counts[2], _since_marker(waiting, count))
-        if counts[2] > max_formatting or count > max_formatting + max_depth:
-            counts[3] = 3
-            return
-
-
-# --------------------------------------------------------------------------------------------------
-# Text
-
-
-@kernel
-def _strip(html: Bytes, out: Bytes) -> int:
-    """Write the visible text into `out`, which is as long as the page; return its length.
-
-    A break is written when the next visible byte comes, and each stands for at least one byte of
-    markup, so the text is never longer than the page.
-    """
-    size = 0
-    gap = 0  # what is due before the next byte: 1 a space, 2 a tab, 3 a new line, 4 an empty line
-    preformatted = 0
-    plain = False
+    html: Bytes, tree: _Tree, max_depth: int, max_attributes: int, max_formatting: int
+) -> tuple[int, int, int]:
+    """Run the tags over `tree`; return the number of the excess, attributes and formatting."""
+    most_attributes = 0
+    most_formatting = 0
     at = 0
     while at < html.size:
-        byte = html[at]
-        if byte == 60 and not plain:
-            name_start = at + 1
-            kind, code, name_end, _, _, _, end = _token(html, at, False)
-            if kind != _TEXT:
-                at = end
-                flags = _flags(code)
-                if flags & _BLOCK:
-                    gap = 4
-                elif flags & _LINE:
-                    gap = max(gap, 3)
-                elif flags & _CELL:
-                    gap = max(gap, 2)
-                if code == _PRE:
-                    preformatted = max(0, preformatted + (1 if kind == _START else -1))
-                elif kind == _START and flags & _HIDDEN:
-                    at = _raw_end(html, at, name_start, name_end)
-                elif kind == _START and code == _PLAINTEXT:
-                    plain = True
-                continue
-        at += 1
-        if _is_space(byte) and preformatted == 0:
-            gap = max(gap, 1)
-            continue
-        if gap > 0 and size > 0:
-            if gap == 4:
-                out[size] = 10
-                size += 1
-            out[size] = 32 if gap == 1 else 9 if gap == 2 else 10
-            size += 1
-        gap = 0
-        out[size] = byte
-        size += 1
-    return size
-
-
-@kernel
-def _title_span(html: Bytes) -> tuple[int, int]:
-    """Return where the text of the first title outside svg starts and ends; (0, 0) without one."""
-    foreign = 0
-    at = 0
-    while True:
-        name_start = _find(html, at, 60) + 1
-        if name_start > html.size:
-            return 0, 0
-        kind, code, name_end, _, self_closed, _, at = _token(html, name_start - 1, foreign > 0)
-        if code == _SVG and not self_closed:
-            foreign = max(0, foreign + (1 if kind == _START else -1))
-        if kind == _START and foreign == 0 and _flags(code) & _RAW:
-            end = _raw_end(html, at, name_start, name_end)
-            if code == _TITLE:
-                return at, end
-            at = end
+        tag = find(html, at, 60)
+        _text(tree, html, at, tag, max_depth)
+        at = tag
+        if tag < html.size:
+            kind, code, name_end, attributes, self_closed, digest, at = read_token(
+                html, tag, _is_foreign(tree)
+            )
+            most_attributes = max(most_attributes, attributes)
+            if most_attributes > max_attributes:
+                return 2, most_attributes, most_formatting
+            flags = flags_of(code)
+            if kind == END:
+                _end_tag(tree, code, flags)
+            elif kind == START:
+                raw = flags & RAW and not _is_foreign(tree)
+                _start_tag(tree, code, flags, digest, self_closed, max_depth)
+                if raw:
+                    at = raw_end(html, at, tag + 1, name_end)
+                elif code == _PLAINTEXT:
+                    at = html.size
+            elif kind == TEXT:
+                _text(tree, html, tag, at, max_depth)
+        if tree.size[_DEPTH] > max_depth:
+            return 1, most_attributes, most_formatting
+        most_formatting = max(most_formatting, tree.size[_WAITING] - _since_marker(tree))
+        if (
+            most_formatting > max_formatting
+            or tree.size[_WAITING] > max_formatting + max_depth
+            or tree.size[_REOPENED] > _MOST_REOPENED
+        ):
+            return 3, most_attributes, most_formatting
+    return 0, most_attributes, most_formatting

@@ -35,8 +35,8 @@ class ExactDedup(Global):
     version: ClassVar[int] = 1
 
     compare: Literal["text", "words"] = "text"
-    """What must be equal: every byte, or the lower-cased words in order (punctuation, case and spacing
-    play no part)."""
+    """What must be equal: every byte, or the lower-cased words in order (punctuation, case and
+    spacing play no part)."""
 
     def reads(self) -> frozenset[str]:
         """Return the text column."""

@@ -19,15 +19,15 @@ __all__ = ["MinHashDedup"]
 
 
 class MinHashDedup(Global):
-    """Remove documents that are near duplicates of one that stays.
+    r"""Remove documents that are near duplicates of one that stays.
 
-    MinHash with banding proposes pairs; with `verify: exact` each pair's Jaccard similarity is computed
-    from its texts, and a document is removed only if it reaches the threshold against a document that
-    stays. There are no transitive merges: of a chain a-b-c without the pair a-c, c stays. The survivor
-    and the similarity are stored as evidence.
+    MinHash with banding proposes pairs; with `verify: exact` each pair's Jaccard similarity is
+    computed from its texts, and a document is removed only if it reaches the threshold against a
+    document that stays. There are no transitive merges: of a chain a-b-c without the pair a-c, c
+    stays. The survivor and the similarity are stored as evidence.
 
-    Words are those of `\\w+` over the lower-cased text, so punctuation and case play no part. A text
-    with fewer words than a shingle is a duplicate only of a text with exactly its words.
+    Words are those of `\w+` over the lower-cased text, so punctuation and case play no part. A
+    text with fewer words than a shingle is a duplicate only of a text with exactly its words.
 
     Example:
         >>> text = "the quick brown fox jumps over the lazy dog and runs into the green wood"
@@ -44,20 +44,21 @@ class MinHashDedup(Global):
 
     threshold: float = Field(0.8, gt=0, le=1)
     """Jaccard similarity of shingle sets from which a document counts as a duplicate, in (0, 1].
-    Raising it removes less. Bands and rows follow from it: 0.98 of pairs at the threshold are found."""
+    Raising it removes less. Bands and rows follow from it: 0.98 of pairs at the threshold are
+    found."""
     keep: Literal["longest", "first"] = "longest"
-    """Which of two duplicates stays: the one with more bytes of text, or the one that comes first by
-    input path and offset. Ties go to the first."""
+    """Which of two duplicates stays: the one with more bytes of text, or the one that comes first
+    by input path and offset. Ties go to the first."""
     ngram: int = Field(5, ge=1, le=64)
-    """Tokens per shingle. Raising it makes small edits count more: 1 % of words edited leaves a mean
-    similarity of 0.92 with 5-word shingles, 5 % leaves 0.66."""
+    """Tokens per shingle. Raising it makes small edits count more: 1 % of words edited leaves a
+    mean similarity of 0.92 with 5-word shingles, 5 % leaves 0.66."""
     unit: Literal["word", "char"] = "word"
     """Whether a token is a word or a character. Characters suit scripts without spaces."""
     num_perm: int = Field(128, ge=16, le=4096)
     """Permutations, the length of a signature. Raising it sharpens the search and costs time."""
     verify: Literal["exact", "none"] = "exact"
-    """Whether candidates are compared by their texts. With `none`, sharing a bucket is enough: faster,
-    and about a third of what it removes is less similar than the threshold."""
+    """Whether candidates are compared by their texts. With `none`, sharing a bucket is enough:
+    faster, and about a third of what it removes is less similar than the threshold."""
 
     def reads(self) -> frozenset[str]:
         """Return the text column."""

@@ -1,9 +1,11 @@
 """Finding pairs of records that are verified to be near duplicates.
 
-Owns the search that `MinHashDedup` and `GroupPrompts` share: signatures, band keys, candidate pairs from
-buckets, and the verification of every pair against the texts. Refuses what to do with the pairs.
+Owns the search that `MinHashDedup` and `GroupPrompts` share: signatures, band keys, candidate pairs
+from buckets, and the verification of every pair against the texts. Refuses what to do with the
+pairs.
 
-Documents shorter than one shingle have no signature; they meet by the hash of their normalised text.
+Documents shorter than one shingle have no signature; they meet by the hash of their normalised
+text.
 
 References:
     Andrei Broder, On the resemblance and containment of documents, 1997.
@@ -69,11 +71,11 @@ class Search:
         """Return the verified pairs, and the distinct candidates before verification.
 
         Returns:
-            edges: `left` and `right` (row numbers; `left` is the better one), their priorities (lower
-                is better), `common` and `union` (shingles; Jaccard is their ratio, null without
-                verification).
-            candidates: The same columns, and `skipped`: pairs that were not made because a bucket was
-                too large, told with one pair of that bucket.
+            edges: `left` and `right` (row numbers; `left` is the better one), their priorities
+                (lower is better), `common` and `union` (shingles; Jaccard is their ratio, null
+                without verification).
+            candidates: The same columns, and `skipped`: pairs that were not made because a bucket
+                was too large, told with one pair of that bucket.
         """
         keys = rows.map_shards(_BandKeys(self), columns=(self.column,), name="signatures")
         bucket = _Bucket(ALL_PAIRS_UP_TO, HUBS)
@@ -140,7 +142,8 @@ def bucket_pairs(
         hubs: Members of a larger bucket that every other is compared with.
 
     Returns:
-        left: int64 of shape (pairs,), position of the better member among all members of all buckets.
+        left: int64 of shape (pairs,), position of the better member among all members of all
+            buckets.
         right: int64 of shape (pairs,), position of the other.
         skipped: int64 of shape (pairs,): for the first pair of a bucket, how many were not made.
 
@@ -203,7 +206,7 @@ class _Distinct:
 
 @dataclass(frozen=True)
 class _Verify:
-    """The exact Jaccard similarity of every candidate pair; those below the threshold are left out."""
+    """The exact Jaccard similarity of every candidate pair; too small ones are left out."""
 
     search: Search
 

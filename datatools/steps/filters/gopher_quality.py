@@ -51,6 +51,9 @@ class GopherQuality(Filter):
     by_script` its stop words are distinct particles and endings, found at the ends of its words.
     Decomposed (NFD) Hangul counts jamo as characters; normalise first.
 
+    A Korean page with more Latin than Hangul letters (much code, many names) is read as other text
+    and needs two of the English stop words; `min_stop_words: null` keeps such pages.
+
     Chinese, Japanese, Thai and other scripts without spaces between words count as a few enormous
     words, and `min_words` or `max_mean_word_length` drops them: keep such languages out of this
     filter.

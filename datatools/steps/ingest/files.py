@@ -202,7 +202,8 @@ class StoredFile:
     """A file read at positions, with one buffer that serves small reads near each other."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
+        self.raw = file
+        """The open file itself, for libraries that read it in their own way."""
         self._base = 0
         self._chunk = b""
         self.size = size
@@ -212,11 +213,11 @@ class StoredFile:
         """Return up to `length` bytes from `position`; fewer only where the file ends."""
         start = position - self._base
         if not 0 <= start <= start + length <= len(self._chunk):
-            self._file.seek(position)
-            parts = [self._file.read(max(length, _CHUNK_BYTES))]
+            self.raw.seek(position)
+            parts = [self.raw.read(max(length, _CHUNK_BYTES))]
             # A remote file may answer with less than was asked for before it ends.
             while parts[-1] and sum(map(len, parts)) < length:
-                parts.append(self._file.read(length - sum(map(len, parts))))
+                parts.append(self.raw.read(length - sum(map(len, parts))))
             self._chunk = parts[0] if len(parts) == 1 else b"".join(parts)
             self._base, start = position, 0
         return self._chunk[start : start + length]
@@ -230,7 +231,7 @@ class StoredFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self.raw.close()
 
 
 def open_file(file: InputFile) -> StoredFile:

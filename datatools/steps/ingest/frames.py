@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -77,7 +78,23 @@ class DocumentFrames:
 def to_json(value: Any) -> str:
     """Return a JSON object as `meta` holds it, keys in the order given.
 
+    Bytes become text if they are UTF-8, else base64; NaN and infinities become null, as JSON has none;
+    what else JSON cannot say (decimals, durations) becomes its string.
+
     Raises:
-        TypeError: The value is nested deeper than 254 levels or holds what JSON cannot say.
+        TypeError: The value is nested deeper than 254 levels.
+
+    Example:
+        >>> to_json({"name": "가", "key": b"\\xff"})
+        '{"name":"가","key":"/w=="}'
     """
-    return orjson.dumps(value).decode()
+    return orjson.dumps(value, default=_in_words).decode()
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    return str(value)

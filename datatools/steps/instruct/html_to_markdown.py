@@ -164,21 +164,23 @@ def node_to_markdown(root: Any) -> str:
         root: An element of a `resiliparse` tree.
     """
     frames = [_Frame("div", root)]
-    walks = [iter(root.child_nodes)]
+    # Siblings one by one: a list of children is built anew at every step of its iterator.
+    walk = [root.first_child]
     while True:
-        node = next(walks[-1], None)
+        node = walk.pop()
         if node is None:
-            walks.pop()
             frame = frames.pop()
             if not frames:
                 frame.flush()
                 return _joined(frame.blocks)
             _close(frame, frames[-1])
-        elif node.type == NodeType.TEXT:
+            continue
+        walk.append(node.next_sibling)
+        if node.type == NodeType.TEXT:
             frames[-1].inline.append((node.value or "").replace(_BREAK, ""))
         elif node.type == NodeType.ELEMENT and not _leaf(node, frames[-1]):
             frames.append(_Frame(node.tag, node))
-            walks.append(iter(node.child_nodes))
+            walk.append(node.first_child)
 
 
 def _leaf(node: Any, frame: _Frame) -> bool:
@@ -287,17 +289,18 @@ def _fenced(node: Any) -> str:
 
 
 def _verbatim(node: Any) -> Iterator[str]:
-    walks = [iter(node.child_nodes)]
-    while walks:
-        child = next(walks[-1], None)
+    walk = [node.first_child]
+    while walk:
+        child = walk.pop()
         if child is None:
-            walks.pop()
-        elif child.type == NodeType.TEXT:
+            continue
+        walk.append(child.next_sibling)
+        if child.type == NodeType.TEXT:
             yield child.value or ""
         elif child.type == NodeType.ELEMENT and child.tag == "br":
             yield "\n"
         elif child.type == NodeType.ELEMENT:
-            walks.append(iter(child.child_nodes))
+            walk.append(child.first_child)
 
 
 def _math(node: Any) -> str:

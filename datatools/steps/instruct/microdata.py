@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from resiliparse.parse.html import NodeType
-
 __all__ = ["read_microdata"]
 
 _ADDRESS: Final = {
@@ -44,15 +42,13 @@ def read_microdata(root: Any) -> list[dict[str, Any]]:
         [{'@type': ['Q'], 'v': ['3']}]
     """
     top: list[dict[str, Any]] = []
-    walks: list[tuple[Any, dict[str, Any] | None]] = [(iter(root.child_nodes), None)]
-    while walks:
-        children, item = walks[-1]
-        node = next(children, None)
+    # Siblings one by one: a list of children is built anew at every step of its iterator.
+    walk: list[tuple[Any, dict[str, Any] | None]] = [(root.first_element_child, None)]
+    while walk:
+        node, item = walk.pop()
         if node is None:
-            walks.pop()
             continue
-        if node.type != NodeType.ELEMENT:
-            continue
+        walk.append((node.next_element_sibling, item))
         names = (node.getattr("itemprop") or "").split() if item is not None else []
         inner = item
         if node.hasattr("itemscope"):
@@ -64,7 +60,7 @@ def read_microdata(root: Any) -> list[dict[str, Any]]:
         for name in names:
             assert item is not None
             item.setdefault(name, []).append(_value(node) if inner is item else inner)
-        walks.append((iter(node.child_nodes), inner))
+        walk.append((node.first_element_child, inner))
     return top
 
 

@@ -146,9 +146,9 @@ _TYPE: Final = re.compile(r"(?:https?://(?:www\.)?schema\.org/|schema:)?(\w+)/?"
 
 
 def _json_ld_values(root: Any, broken: list[str]) -> Iterator[Any]:
-    for script in root.get_elements_by_tag_name("script"):
+    for script in root.query_selector_all("script[type*='ld+json' i]"):
         block = script.text
-        if "ld+json" in (script.getattr("type") or "").lower() and _MENTION.search(block):
+        if _MENTION.search(block):
             try:
                 yield load_json_ld(block)
             except ValueError as error:

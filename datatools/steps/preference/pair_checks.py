@@ -8,10 +8,10 @@ dropped too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
@@ -22,11 +22,14 @@ from datatools.templates import SPECIAL_TOKENS, find_special_token
 
 __all__ = ["PairChecks", "edits_within"]
 
-_GRAM: int = 5
+_GRAM: Final = 5
+_EXACT_CHARS: Final = 8_000
+"""Length up to which edits are counted (0.2 s at worst); beyond it shared pieces decide."""
+_Codes = npt.NDArray[np.uint32]
 
 
 class PairChecks(Map):
-    """Drop preference pairs that are broken, tied or the same on both sides.
+    r"""Drop preference pairs that are broken, tied or the same on both sides.
 
     Reasons, in the order in which they are tried:
 
@@ -53,7 +56,7 @@ class PairChecks(Map):
         >>> pairs = pl.DataFrame({
         ...     "prompt": [[{"role": "user", "content": "언제 여나요?"}]],
         ...     "chosen": [[{"role": "assistant", "content": "9시에 엽니다."}]],
-        ...     "rejected": [[{"role": "assistant", "content": "9시에  엽니다.\\u200b"}]],
+        ...     "rejected": [[{"role": "assistant", "content": "9시에  엽니다.\u200b"}]],
         ...     "strength": [1.0],
         ... })
         >>> PairChecks().apply(pairs)[1]["reason"].to_list()
@@ -166,11 +169,13 @@ def _pieces(one: str, other: str) -> tuple[int, int]:
 
 
 def edits_within(one: str, other: str, limit: int) -> bool:
-    """Return whether at most `limit` insertions, deletions and replacements turn `one` into
-    `other`.
+    """Return whether at most `limit` edits turn `one` into `other`.
+
+    An edit inserts, deletes or replaces one character.
 
     Complexity: O(length x limit), after a linear test that dismisses most texts: an edit changes at
-    most five 5-character pieces, so texts within `limit` share all but 5 x limit of theirs.
+    most five 5-character pieces, so texts within `limit` share all but 5 x limit of theirs. Texts
+    of more than 8,000 characters that pass the test count as within the limit.
 
     References:
         Esko Ukkonen, Algorithms for Approximate String Matching, 1985 (the diagonal band); Ukkonen,
@@ -185,14 +190,16 @@ def edits_within(one: str, other: str, limit: int) -> bool:
     pieces = max(len(one), len(other)) - _GRAM + 1 - _GRAM * limit
     if pieces > 0 and (Counter(_grams(one)) & Counter(_grams(other))).total() < pieces:
         return False
+    if max(len(one), len(other)) > _EXACT_CHARS:
+        return True
     return _band(_codes(one), _codes(other), limit)
 
 
-def _codes(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+def _codes(text: str) -> _Codes:
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
-def _band(a: Sequence[int] | Any, b: Any, limit: int) -> bool:
+def _band(a: _Codes, b: _Codes, limit: int) -> bool:
     """Fill the diagonal band |i - j| <= limit of the edit table, one row of it at a time."""
     width = 2 * limit + 1  # column d of row i is cell j = i + d - limit
     steps = np.arange(width)

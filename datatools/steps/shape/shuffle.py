@@ -20,8 +20,8 @@ __all__ = ["Shuffle"]
 class Shuffle(Global):
     """Put all records into a random order.
 
-    Each record's place comes from a hash of `(seed, label, id)`, so the order of records that stay does
-    not change when others are added or removed.
+    Each record's place comes from a hash of `(seed, label, id)`, so the order of records that stay
+    does not change when others are added or removed.
 
     Example:
         >>> frame = pl.DataFrame({"id": list("abc"), "text": ["A", "B", "C"]})

@@ -23,9 +23,9 @@ TRAIN, VALIDATION = "train", "validation"
 class Split(Global):
     """Put each record into `train` or `validation`, near-duplicate prompts always together.
 
-    The draw is a hash of `(seed, group)`, where the group is `group_id` or, for records that have none,
-    the `id`. It does not depend on the step's label or dataset, so threads, conversations and pairs of
-    one question fall on the same side everywhere.
+    The draw is a hash of `(seed, group)`, where the group is `group_id` or, for records that have
+    none, the `id`. It does not depend on the step's label or dataset, so threads, conversations and
+    pairs of one question fall on the same side everywhere.
 
     With `hold_with`, documents follow their questions: a page is held out exactly when one of its
     threads' groups is. Pages without threads are drawn by their own id.
@@ -44,7 +44,8 @@ class Split(Global):
     """Share of groups held out, in [0, 1). Raising it moves further groups to the held-out side and
     moves none back."""
     hold_with: tuple[str, ...] = ()
-    """Datasets made from this one's pages; a page whose question is held out there is held out here."""
+    """Datasets made from this one's pages; a page whose question is held out there is held out
+    here."""
 
     def reads(self) -> frozenset[str]:
         """Return the columns the draw is made from."""
@@ -76,7 +77,7 @@ class Split(Global):
 
 
 def _draws(seed: int, fraction: float, groups: Sequence[str]) -> list[bool]:
-    """Return whether each group is held out: its hash, as a number in [0, 1), is below `fraction`."""
+    """Return whether each group is held out: whether its hash, in [0, 1), is below `fraction`."""
     limit = int(fraction * 2**64)
     return [
         xxhash.xxh3_64_intdigest(f"{seed}:{group}".encode("utf-8", "surrogatepass")) < limit

@@ -1,0 +1,1 @@
+"""File formats that trainers read: exactly their columns, nothing else."""

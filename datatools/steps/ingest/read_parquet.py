@@ -1,0 +1,123 @@
+"""ReadParquet: documents from Parquet files, row group by row group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from datatools.errors import UnsupportedFormatError
+from datatools.steps.base import ReadLog, Unit
+from datatools.steps.ingest.arrow_rows import ArrowRows, check_columns, rows_per_batch
+from datatools.steps.ingest.columns import ColumnNames
+from datatools.steps.ingest.files import FileSource, InputFile, StoredFile, open_file, open_unit
+
+__all__ = ["ReadParquet"]
+
+_MAGIC: Final = b"PAR1"
+
+
+class ReadParquet(ColumnNames, FileSource):
+    """Reads documents from Parquet files.
+
+    The text column may hold strings, large strings, dictionaries of them, or bytes that are UTF-8. Columns
+    that become no column of the document are kept in `meta`: nested ones as they are, dates, times and
+    decimals as strings, bytes as base64 unless they are UTF-8. A row without text, or with a string that is
+    not UTF-8, is quarantined.
+
+    Ranges are counted in row groups, and `offset` is the row's number in the file. A row group that cannot
+    be read is incomplete input; one that breaks after some of its rows were taken is consumed, and the
+    rest of it quarantined as `rows_lost`. A file whose footer cannot be read is one incomplete unit.
+
+    Example:
+        >>> ReadParquet(paths="dump/*.parquet", text="content").unit_bytes
+        33554432
+    """
+
+    version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
+
+    def _split(self, file: InputFile) -> list[Unit]:
+        with open_file(file) as stored:
+            if stored.read_at(0, 4) != _MAGIC:
+                raise UnsupportedFormatError(
+                    file.path,
+                    "is not a Parquet file",
+                    got=stored.read_at(0, 4),
+                    hint="ReadJsonl reads JSON Lines, ReadWarc web archives.",
+                )
+            try:
+                parquet = _open(stored)
+                schema = parquet.schema_arrow
+            except Exception:
+                return [file.unit(0, 1)]  # reading it will say what is wrong
+            check_columns(self, schema, file.path)
+            metadata = parquet.metadata
+            sizes = [
+                sum(
+                    metadata.row_group(group).column(column).total_compressed_size
+                    for column in range(metadata.num_columns)
+                )
+                for group in range(metadata.num_row_groups)
+            ]
+        starts, size = [0], 0
+        for group, group_bytes in enumerate(sizes):
+            if size and size + group_bytes > self.unit_bytes:
+                starts.append(group)
+                size = 0
+            size += group_bytes
+        return [
+            file.unit(start, end)
+            for start, end in zip(starts, [*starts[1:], len(sizes)], strict=True)
+        ]
+
+    def read(self, unit: Unit, log: ReadLog, label: str) -> Iterator[pl.DataFrame]:
+        """Yield the unit's documents; see `Source.read`."""
+        rows = ArrowRows(self, unit.relpath, log, label)
+        with open_unit(unit) as stored:
+            try:
+                parquet = _open(stored)
+                groups = [
+                    parquet.metadata.row_group(group)
+                    for group in range(parquet.metadata.num_row_groups)
+                ]
+            except Exception as error:
+                log.incomplete(unit.start, unit.end, f"the footer cannot be read: {_words(error)}")
+                return
+            for number in range(unit.start, unit.end):
+                group = groups[number]
+                first = rows.row = sum(before.num_rows for before in groups[:number])
+                try:
+                    for batch in parquet.iter_batches(
+                        rows_per_batch(group.num_rows, group.total_byte_size),
+                        row_groups=[number],
+                        use_threads=False,
+                    ):
+                        yield from rows.take(batch)
+                    problem = ""
+                # Damaged pages raise anything from ArrowInvalid to MemoryError and UnicodeDecodeError.
+                except Exception as error:
+                    problem = _words(error)
+                missing = first + group.num_rows - rows.row
+                if rows.row == first and (problem or missing):
+                    log.incomplete(number, number + 1, problem or f"{missing} rows are missing")
+                    continue
+                if problem or missing:
+                    rows.lost(missing, problem or "the footer promises another number of rows")
+                log.consumed(number, number + 1)
+            yield from rows.frames.rest()
+
+
+def _open(stored: StoredFile) -> pq.ParquetFile:
+    parquet = pq.ParquetFile(stored.raw, pre_buffer=False)
+    metadata = parquet.metadata
+    counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
+        raise ValueError(f"its row groups hold {sum(counts)} rows, it promises {metadata.num_rows}")
+    return parquet
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
