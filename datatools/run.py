@@ -119,7 +119,7 @@ def run(
     with held(output, owner):
         cache = cache_of(output)
         cache.mkdir(exist_ok=True)
-        drop_stale_temporaries(cache)
+        drop_stale_temporaries(output)
         watched = _Watched(progress, cache / "status.json", pipeline.name)
         with executor_for(pipeline.run) as executor:
             stages = Stages(cache, executor, watched)

@@ -118,5 +118,7 @@ def _distinct_measures(active: Sequence[tuple[Rule, Any]]) -> list[tuple[Rule, A
 
 def _show(threshold: object) -> str:
     if isinstance(threshold, tuple | list | frozenset | set):
-        return "[" + ", ".join(str(item) for item in threshold) + "]"
+        # A set has no order of its own that two runs would share.
+        items = sorted(threshold) if isinstance(threshold, frozenset | set) else threshold
+        return "[" + ", ".join(str(item) for item in items) + "]"
     return str(threshold)

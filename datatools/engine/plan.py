@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from datatools.code_digest import foreign_code
 from datatools.engine.chain import Link
 from datatools.errors import ConfigError
 from datatools.records import UNPUBLISHED
@@ -187,6 +188,7 @@ def link_key(link: Link, leave_out: frozenset[str] = frozenset()) -> Mapping[str
         "label": link.context.label,
         "libraries": {name: _library_version(name) for name in step.libraries},
         "digests": dict(step.digests()),
+        "code": foreign_code(type(step)),
     }
 
 

@@ -30,6 +30,7 @@ from datatools.engine.publish import FatesTask, PublishTask, SizesTask
 from datatools.engine.stages import Stages
 from datatools.engine.store import (
     PartRef,
+    file_sha256,
     fsync_directory,
     read_json,
     read_part,
@@ -48,7 +49,7 @@ from datatools.engine.tasks import (
     measure_schema,
 )
 from datatools.engine.view import Overlay, View
-from datatools.errors import DataError, OutputHeldError
+from datatools.errors import DataError, IntegrityError, OutputHeldError
 from datatools.records import SCHEMAS, Kind
 from datatools.steps.base import Artifact, Decisions, Global, Order, Source
 
@@ -586,11 +587,13 @@ def _place(
     A manifest that already says the same is left alone, so that a cached run changes nothing.
     """
     target = folder / "manifest.json"
-    if target.exists() and read_json(target) == manifest and _stands(folder, files):
+    if _reads(target) == manifest and _stands(root, folder, files):
         return
     folder.mkdir(parents=True, exist_ok=True)
     # From here on the old dataset is gone; a crash leaves a folder that is not a dataset.
-    target.unlink(missing_ok=True)
+    if target.exists():
+        target.unlink()
+        fsync_directory(folder)
     for old in sorted(folder.rglob("*")):
         # Only what publishing itself names so: a stranger's file in the folder is not ours to delete.
         relative = old.relative_to(folder).as_posix()
@@ -604,10 +607,20 @@ def _place(
     write_json(target, manifest)
 
 
-def _stands(folder: Path, files: Mapping[str, PartRef]) -> bool:
+def _reads(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except (FileNotFoundError, IntegrityError):
+        return None
+
+
+def _stands(root: Path, folder: Path, files: Mapping[str, PartRef]) -> bool:
+    """Return whether the published files are those of the cache: the same file, or equal bytes."""
     for path, part in files.items():
         try:
-            if (folder / path).stat().st_size != part.bytes:
+            if os.path.samefile(folder / path, root / part.path):
+                continue
+            if file_sha256(folder / path) != part.sha256:
                 return False
         except OSError:
             return False

@@ -7,6 +7,7 @@ between tasks, and are watched: a worker that dies makes its task `Failed` and i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import subprocess
@@ -16,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Self
 
 from datatools.engine.executors.base import Failed, Result
-from datatools.engine.executors.worker import receive, send
+from datatools.engine.executors.worker import cannot_travel, packed, receive
 from datatools.engine.tasks import Task
+from datatools.errors import DataError
 
 __all__ = ["ProcessExecutor"]
 
@@ -31,6 +33,10 @@ _THREADS = (
 )
 
 
+MAX_STILLBORN = 3
+"""How many workers in a row may die while they start."""
+
+
 class _Worker:
     def __init__(self) -> None:
         environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
@@ -42,7 +48,10 @@ class _Worker:
         )
         self.task: Task | None = None
         self.ready = False
-        send(self.stdin, list(sys.path))
+        # If it has died already, the selector reports end of file.
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.write(packed(list(sys.path)))
+            self.stdin.flush()
 
     @property
     def stdin(self) -> BinaryIO:
@@ -95,18 +104,38 @@ class ProcessExecutor:
         return [worker.process.pid for worker in self._workers]
 
     def map(self, tasks: Sequence[Task]) -> Iterator[Result]:
-        """Yield results as they come; a dead worker's task is `Failed` with no error."""
-        waiting = deque(tasks)
+        """Yield results as they come; a dead worker's task is `Failed` with no error.
+
+        Raises:
+            DataError: Workers die while they start, again and again.
+        """
+        try:
+            yield from self._serve(deque(tasks))
+        finally:
+            # Closed before its end: what busy workers answer would be taken for other tasks' results.
+            for worker in [worker for worker in self._workers if worker.task is not None]:
+                worker.process.kill()
+                worker.stop()
+                self._workers.remove(worker)
+
+    def _serve(self, waiting: deque[Task]) -> Iterator[Result]:
         left = len(waiting)
-        while len(self._workers) < min(self._count, max(1, left)):
+        stillborn = 0
+        while len(self._workers) < min(self._count, left):
             self._workers.append(_Worker())
         with selectors.DefaultSelector() as selector:
             for worker in self._workers:
                 selector.register(worker.stdout, selectors.EVENT_READ, worker)
-                if worker.ready and waiting:
-                    self._give(worker, waiting)
+            idle = [worker for worker in self._workers if worker.ready]
             while left:
-                for key, _ in selector.select():
+                for worker in idle:
+                    while waiting and worker.task is None:
+                        refused = _give(worker, waiting.popleft())
+                        if refused is not None:
+                            left -= 1
+                            yield refused
+                idle = []
+                for key, _ in selector.select() if left else ():
                     worker = key.data
                     try:
                         message = receive(worker.stdout)
@@ -114,13 +143,13 @@ class ProcessExecutor:
                         selector.unregister(worker.stdout)
                         self._workers.remove(worker)
                         worker.stop()
+                        if not worker.ready:
+                            stillborn += 1
+                            if stillborn >= MAX_STILLBORN:
+                                raise _cannot_start(worker) from None
                         if worker.task is not None:
                             left -= 1
                             yield Failed(worker.task.index, None, _death(worker))
-                        elif not worker.ready:
-                            raise RuntimeError(
-                                f"a worker could not start: {_death(worker)}"
-                            ) from None
                         if left:
                             fresh = _Worker()
                             self._workers.append(fresh)
@@ -128,20 +157,34 @@ class ProcessExecutor:
                         continue
                     if message == "ready":
                         worker.ready = True
+                        stillborn = 0
                     else:
                         worker.task = None
                         left -= 1
                         yield message
-                    if waiting and worker.task is None:
-                        self._give(worker, waiting)
+                    idle.append(worker)
 
-    def _give(self, worker: _Worker, waiting: deque[Task]) -> None:
-        worker.task = waiting.popleft()
-        try:
-            send(worker.stdin, worker.task)
-        except BrokenPipeError:
-            # It died; the selector reports end of file and the task comes back as Failed.
-            return
+
+def _give(worker: _Worker, task: Task) -> Failed | None:
+    """Send a task to an idle worker; return the failure of one that cannot be sent."""
+    try:
+        message = packed(task.index) + packed(task)
+    except Exception as error:
+        return Failed.of(task.index, cannot_travel(error))
+    worker.task = task
+    # If it has died, the selector reports end of file and the task comes back as Failed.
+    with contextlib.suppress(BrokenPipeError):
+        worker.stdin.write(message)
+        worker.stdin.flush()
+    return None
+
+
+def _cannot_start(worker: _Worker) -> DataError:
+    return DataError(
+        "run.executor",
+        f"{MAX_STILLBORN} workers in a row died while they started ({_death(worker)})",
+        hint="Look at what they printed. Out of memory? Lower `run.workers`.",
+    )
 
 
 def _death(worker: _Worker) -> str:

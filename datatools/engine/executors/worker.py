@@ -13,16 +13,20 @@ import pickle
 import signal
 import struct
 import sys
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-__all__ = ["main", "receive", "send"]
+from datatools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datatools.engine.executors.base import Result
+
+__all__ = ["cannot_travel", "main", "packed", "receive"]
 
 
-def send(file: BinaryIO, value: object) -> None:
-    """Write one length-prefixed message."""
+def packed(value: object) -> bytes:
+    """Return one length-prefixed message."""
     data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    file.write(struct.pack("<Q", len(data)) + data)
-    file.flush()
+    return struct.pack("<Q", len(data)) + data
 
 
 def receive(file: BinaryIO) -> Any:
@@ -41,6 +45,16 @@ def receive(file: BinaryIO) -> Any:
     return pickle.loads(data)  # noqa: S301 - from our own parent, over a private pipe
 
 
+def cannot_travel(error: Exception) -> ConfigError:
+    """Return what to tell the user about a task that cannot be pickled or unpickled."""
+    return ConfigError(
+        "run.executor",
+        f"a step cannot be sent to a worker process: {type(error).__name__}: {error}",
+        hint="Define it at the top level of an importable module, not in the main script; or set "
+        "`executor: inline`.",
+    )
+
+
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent dies (Linux; elsewhere EOF ends it)."""
     with contextlib.suppress(OSError, AttributeError):
@@ -57,22 +71,34 @@ def main() -> None:
     # What a library prints must not break into the protocol.
     os.dup2(2, 1)
     sys.path[:] = receive(requests)
-    from datatools.engine.executors.base import Done, Failed
-    from datatools.engine.tasks import close_chains, execute
+    from datatools.engine.tasks import close_chains
 
-    send(replies, "ready")
+    replies.write(packed("ready"))
+    replies.flush()
     while True:
         try:
             index = receive(requests)
         except EOFError:
             close_chains()
             return
-        result: Done | Failed
-        try:
-            result = Done(index, execute(receive(requests)))
-        except Exception as error:
-            result = Failed.of(index, error)
-        send(replies, result)
+        replies.write(packed(_result(index, requests)))
+        replies.flush()
+
+
+def _result(index: int, requests: BinaryIO) -> Result:
+    from datatools.engine.executors.base import Done, Failed
+    from datatools.engine.tasks import execute
+
+    try:
+        task = receive(requests)
+    except EOFError:
+        raise
+    except Exception as error:
+        return Failed.of(index, cannot_travel(error))
+    try:
+        return Done(index, execute(task))
+    except Exception as error:
+        return Failed.of(index, error)
 
 
 if __name__ == "__main__":

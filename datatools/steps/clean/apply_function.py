@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
-import importlib.util
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
 from pydantic import Field, field_validator
 
+from datatools.code_digest import source_digest
 from datatools.errors import ConfigError
 from datatools.fence import Fence, Fenced
 from datatools.records import Kind
 from datatools.steps.base import Batch, Context, Map, Mapped
 
-__all__ = ["Apply", "source_digest"]
+__all__ = ["Apply"]
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Apply(Map):
@@ -116,10 +116,10 @@ def _load(name: str) -> Callable[[str], str | None]:
         raise ConfigError("Apply", "must be package.module:name", got=name)
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # importing runs code, which may raise anything
         raise ConfigError(
             "Apply",
-            f"cannot be imported: {error}",
+            f"cannot be imported: {type(error).__name__}: {error}",
             got=name,
             hint="Install its package, or run where it can be imported.",
         ) from error
@@ -139,63 +139,6 @@ def _fenced(name: str) -> Callable[[bytes], bytes]:
         if not isinstance(result, str):
             raise TypeError(f"must return text or None, not {type(result).__name__}")
         # A lone surrogate cannot be stored as UTF-8; it becomes U+FFFD as it does in the readers.
-        return b"1" + result.encode("utf-8", "replace")
+        return b"1" + _SURROGATES.sub("\ufffd", result).encode()
 
     return run
-
-
-def source_digest(module: str) -> str:
-    """Return a digest of a module's syntax tree and of those it imports from its own package.
-
-    Args:
-        module: Dotted name.
-
-    Raises:
-        ConfigError: The module has no Python source.
-    """
-    package = module.partition(".")[0]
-    seen: dict[str, str] = {}
-    left = [module]
-    while left:
-        name = left.pop()
-        if name in seen:
-            continue
-        spec = importlib.util.find_spec(name)
-        if spec is None:
-            continue
-        if spec.origin is None or not spec.origin.endswith(".py"):
-            if name == module:
-                raise ConfigError(
-                    "Apply",
-                    f"{module} has no Python source to make a key from",
-                    hint="Wrap it in a function of your own.",
-                )
-            continue
-        tree = ast.parse(Path(spec.origin).read_bytes())
-        seen[name] = ast.dump(tree)
-        parent = name if spec.submodule_search_locations else name.rpartition(".")[0]
-        left += [found for found in _imports(tree, parent) if found.split(".")[0] == package]
-    joined = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
-    return hashlib.sha256(joined.encode()).hexdigest()
-
-
-def _imports(tree: ast.AST, parent: str) -> list[str]:
-    names: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                anchor = parent.split(".")
-                anchor = anchor[: len(anchor) - node.level + 1]
-                base = ".".join([*anchor, *([node.module] if node.module else [])])
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name and _exists(name)]
-
-
-def _exists(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False

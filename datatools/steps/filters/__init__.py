@@ -1,0 +1,1 @@
+"""Rules that drop whole documents: numbers first, then decisions over the numbers."""

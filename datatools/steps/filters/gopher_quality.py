@@ -48,11 +48,10 @@ class GopherQuality(Filter):
     Two rules of the paper delete nearly all Korean: a Korean word between spaces (eojeol) has about
     three characters, and none of them is "the". So a text whose letters are more than half Hangul
     (`script: hangul`) has its own lower bound for the mean word length, and with `stop_words:
-    by_script` its stop words are distinct particles and endings, found at the ends of its words.
-    Decomposed (NFD) Hangul counts jamo as characters; normalise first.
-
-    A Korean page with more Latin than Hangul letters (much code, many names) is read as other text
-    and needs two of the English stop words; `min_stop_words: null` keeps such pages.
+    by_script` distinct Korean particles and endings, found at the ends of Hangul words, count as
+    stop words beside the English ones, in every text: a Korean page full of code has more Latin
+    letters than Hangul and is Korean all the same. Decomposed (NFD) Hangul counts jamo as
+    characters; normalise first.
 
     Chinese, Japanese, Thai and other scripts without spaces between words count as a few enormous
     words, and `min_words` or `max_mean_word_length` drops them: keep such languages out of this
@@ -120,8 +119,8 @@ class GopherQuality(Filter):
     min_stop_words: Annotated[int, Field(ge=0)] | None = 2
     """Fewest distinct stop words. Raising it drops more; null switches the rule off."""
     stop_words: tuple[str, ...] | Literal["by_script"] = "by_script"
-    """What counts as a stop word. `by_script`: Korean endings where letters are mostly Hangul,
-    otherwise the paper's eight English words. A list is compared, lower-cased, with whole words of
+    """What counts as a stop word. `by_script`: the paper's eight English words, and Korean endings
+    of Hangul words. A list is compared, lower-cased, with whole words of
     every text; for languages other than English and Korean give their own, or switch
     `min_stop_words` off."""
 
@@ -188,9 +187,8 @@ class _Bound:
                 "bullet_line_ratio": _ratio(stats["bullet_lines"], lines),
                 "ellipsis_line_ratio": _ratio(stats["ellipsis_lines"], lines),
                 "alpha_word_ratio": _ratio(stats["alpha_words"], words),
-                "stop_word_count": np.where(
-                    hangul & self._by_script, stats["endings"], stats["stop_words"]
-                ),
+                "stop_word_count": stats["stop_words"]
+                + (stats["endings"] if self._by_script else 0),
             }
         )
 

@@ -4,8 +4,8 @@ Owns: the order in which evidence counts, the names browsers mean, and the count
 could not be decoded. Refuses: mending text that was decoded wrongly before it reached us.
 
 The order: byte order mark, HTTP charset, `<meta>` or XML declaration, strict UTF-8, detection. A name
-only counts if the bytes decode under it; if they do not, the next evidence is tried, unless what fails
-is the lesser part of the page. Two departures, both for pages that browsers of their day showed right:
+counts if the bytes decode under it. If they do not, and are not UTF-8 either, it still counts if what
+fails is the lesser part of the page. Two departures, for pages that browsers of their day showed right:
 
 * `windows-1252` (and ISO-8859-1, which means the same) decodes any bytes and was once what servers
   claimed for every page (Apache's AddDefaultCharset), so it counts after strict UTF-8.
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -135,42 +135,63 @@ def decode_page(data: bytes, http_charset: str | None = None) -> Decoded:
     for mark, codec in _MARKS:
         if data.startswith(mark):
             return _replacing(data[len(mark) :], codec, "bom")
-    doubtful: list[tuple[str, str]] = []
-    for codec, evidence in _evidence(data, http_charset):
-        text = _strict(data, codec)
-        if text is not None:
-            return Decoded(text, codec, evidence, 0)
-        if evidence in ("http", "meta"):
-            decoded = _replacing(data, codec, evidence)
-            whole = sum(map(len, _NON_ASCII.findall(decoded.text))) - decoded.replaced
-            if decoded.replaced <= whole:
-                return decoded
-        doubtful.append((codec, evidence))
-    tried = [_replacing(data, codec, evidence) for codec, evidence in doubtful]
-    return min(tried, key=lambda decoded: decoded.replaced)
+    declared = _named(data, http_charset)
+    trusted = [named for named in declared if named[0] != _WESTERN]
+    western = [named for named in declared if named[0] == _WESTERN]
+    tried: list[tuple[str, str]] = []
+
+    def strictly(evidence: Iterable[tuple[str, str]]) -> Decoded | None:
+        for codec, name in evidence:
+            text = _strict(data, codec)
+            if text is not None:
+                return Decoded(text, codec, name, 0)
+            tried.append((codec, name))
+        return None
+
+    return (
+        strictly(trusted)
+        or strictly(_unicode(data))
+        or _mostly(data, trusted)
+        or strictly(western)
+        or strictly(_detected(data))
+        or min((_replacing(data, *named) for named in tried), key=lambda decoded: decoded.replaced)
+    )
 
 
 _NON_ASCII: Final = re.compile("[^\x00-\x7f]+")
 
 
-def _evidence(data: bytes, http_charset: str | None) -> Iterator[tuple[str, str]]:
-    """Return codecs to try, best first, and what speaks for each."""
-    western: list[tuple[str, str]] = []
-    declared = ((http_charset, "http"), (_declared(data), "meta"))
-    for label, evidence in declared:
+def _named(data: bytes, http_charset: str | None) -> list[tuple[str, str]]:
+    """Return the codecs that the page is declared to be in, and where."""
+    named = []
+    for label, evidence in ((http_charset, "http"), (_declared(data), "meta")):
         codec = codec_of(label) if label else None
-        if codec == _WESTERN:
-            western.append((codec, evidence))
-        elif codec is not None and not (evidence == "meta" and codec.startswith("utf-16")):
-            # A meta element that could be read as ASCII is not in UTF-16, whatever it says.
-            yield codec, evidence
+        # A meta element that could be read as ASCII is not in UTF-16, whatever it says.
+        if codec is not None and not (evidence == "meta" and codec.startswith("utf-16")):
+            named.append((codec, evidence))
+    return named
+
+
+def _unicode(data: bytes) -> Iterator[tuple[str, str]]:
     if data[:4] in (b"<\0!\0", b"<\0h\0", b"<\0H\0", b"<\0?\0"):
         yield "utf-16-le", "detected"
     if data[:4] in (b"\0<\0!", b"\0<\0h", b"\0<\0H", b"\0<\0?"):
         yield "utf-16-be", "detected"
     if _ESCAPE not in data:
         yield "utf-8", "utf-8"
-    yield from western
+
+
+def _mostly(data: bytes, named: Iterable[tuple[str, str]]) -> Decoded | None:
+    """Return the page under the first codec that fails for the lesser part of its characters."""
+    for codec, evidence in named:
+        decoded = _replacing(data, codec, evidence)
+        special = sum(map(len, _NON_ASCII.findall(decoded.text)))
+        if 2 * decoded.replaced <= special:
+            return decoded
+    return None
+
+
+def _detected(data: bytes) -> Iterator[tuple[str, str]]:
     if _reads_as_korean(data):
         yield "cp949", "detected"
     for html5 in (True, False):

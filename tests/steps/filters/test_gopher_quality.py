@@ -87,13 +87,11 @@ def slow_measure(text):
     letters = [c for c in text if c.isalpha()]
     hangul = sum(map(is_hangul, letters)) > len(letters) / 2
     stops = {word.lower() for word in words} & set(ENGLISH_STOP_WORDS)
-    if hangul:
-        stops = set()
-        for word in words:
-            while word and not (word[-1].isalnum() or word[-1] == "_"):
-                word = word[:-1]
-            if word and is_hangul(word[-1]):
-                stops |= set(sorted((e for e in KOREAN_ENDINGS if word.endswith(e)), key=len)[-1:])
+    for word in words:
+        while word and not (word[-1].isalnum() or word[-1] == "_"):
+            word = word[:-1]
+        if word and is_hangul(word[-1]):
+            stops |= set(sorted((e for e in KOREAN_ENDINGS if word.endswith(e)), key=len)[-1:])
     length = sum(map(len, words)) / len(words) if words else 0.0
 
     def share(part, whole):

@@ -76,8 +76,9 @@ def test_no_flipped_bit_changes_the_content_unseen():
             continue
         assert got == content
         unseen += 1
-    # Only time stamp, flags without effect and operating system may change: 6 bytes and a few bits.
-    assert unseen <= 8 * 6 + 2
+    # What says nothing about the content may change: time stamp, operating system, level (6 bytes), the
+    # text flag, and padding bits of the deflate stream.
+    assert unseen < 8 * 6 + 16
 
 
 def test_a_bomb_is_stopped_before_it_is_large():
