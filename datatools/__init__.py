@@ -1,5 +1,81 @@
-"""datatools builds the data language models learn from, and says whether it got better."""
+"""datatools builds the data language models learn from, and says whether it got better.
+
+The public Python API. Names load when they are first used, so that importing the package is cheap:
+
+    Pipeline, Dataset, load_pipeline, run      the whole job
+    steps                                      its parts, also on a frame in memory
+    open_dataset                               reads what a run published
+    plan, explain, verify                      questions about a run
+    compare                                    a verdict on two datasets
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datatools import steps
+    from datatools.dataset import open_dataset
+    from datatools.errors import DatatoolsError
+    from datatools.explaining import explain
+    from datatools.judge.compare import compare
+    from datatools.pipeline import (
+        Dataset,
+        Pipeline,
+        RunSettings,
+        TrainSettings,
+        ValidateSettings,
+        load_pipeline,
+    )
+    from datatools.planning import plan
+    from datatools.running import run
+    from datatools.verifying import verify
+
 __version__ = "0.1.0"
+
+_WHERE = {
+    "Dataset": "pipeline",
+    "DatatoolsError": "errors",
+    "Pipeline": "pipeline",
+    "RunSettings": "pipeline",
+    "TrainSettings": "pipeline",
+    "ValidateSettings": "pipeline",
+    "compare": "judge.compare",
+    "explain": "explaining",
+    "load_pipeline": "pipeline",
+    "open_dataset": "dataset",
+    "plan": "planning",
+    "run": "running",
+    "verify": "verifying",
+}
+
+__all__ = [
+    "Dataset",
+    "DatatoolsError",
+    "Pipeline",
+    "RunSettings",
+    "TrainSettings",
+    "ValidateSettings",
+    "__version__",
+    "compare",
+    "explain",
+    "load_pipeline",
+    "open_dataset",
+    "plan",
+    "run",
+    "steps",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "steps":
+        return importlib.import_module("datatools.steps")
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"datatools.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'datatools' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

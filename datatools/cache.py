@@ -9,7 +9,7 @@ from pathlib import Path
 from datatools.engine.runner import held
 from datatools.engine.store import drop_stale_temporaries, read_json
 from datatools.errors import DataError, IntegrityError
-from datatools.run import cache_of
+from datatools.running import cache_of
 
 __all__ = ["Collected", "collect"]
 

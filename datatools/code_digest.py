@@ -22,8 +22,8 @@ __all__ = ["foreign_code", "source_digest"]
 def foreign_code(cls: type) -> str | None:
     """Return the digest of the code of a class that is not ours; None for one of this package.
 
-    Our own steps bump their `version`. A class without readable source (typed into a notebook) gets a
-    digest that no other process has: its results are not taken from another process's cache.
+    Our own steps bump their `version`. A class without readable source (typed into a notebook) gets
+    a digest that no other process has: its results are not taken from another process's cache.
     """
     if cls.__module__.partition(".")[0] == "datatools":
         return None

@@ -7,11 +7,12 @@ impossible configuration before anything runs, and the JSON Schema. Refuses: run
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -290,6 +291,23 @@ class _Reader:
         raw["datasets"] = {
             name: self._dataset(("datasets", name), value) for name, value in datasets.items()
         }
+        for field in ("run", "train", "validate"):
+            if raw.get(field, ...) is None:  # `run:` with every line below it commented out
+                del raw[field]
+        for field, settings in (("run", RunSettings), ("train", TrainSettings)):
+            if field in raw:
+                given = self._mapping((field,), raw[field], f"{field} is a mapping")
+                raw[field] = self._model(settings, (field,), given)
+        if "validate" in raw:
+            named = self._mapping(("validate",), raw["validate"], "verdicts are a mapping")
+            raw["validate"] = {
+                name: self._model(
+                    ValidateSettings,
+                    ("validate", name),
+                    self._mapping(("validate", name), given, "a verdict is a mapping"),
+                )
+                for name, given in named.items()
+            }
         return self._model(cls, (), raw)
 
     def _mapping(self, path: tuple[str | int, ...], value: Any, what: str) -> dict[str, Any]:
@@ -307,8 +325,13 @@ class _Reader:
                 raw[field] = tuple(
                     read((*path, field, index), item) for index, item in enumerate(items)
                 )
-        if isinstance(raw.get("from"), list):
-            raw["from"] = tuple(raw["from"])
+        parents = raw.get("from")
+        named = parents if isinstance(parents, list) else [parents]
+        if "from" in raw and not all(isinstance(name, str) for name in named):
+            problem = "must be the name of a dataset or a list of names"
+            raise ConfigError(self.places.at((*path, "from")), problem, got=parents)
+        if isinstance(parents, list):
+            raw["from"] = tuple(parents)
         dataset: Dataset = self._model(Dataset, path, raw)
         return dataset
 
@@ -337,6 +360,13 @@ class _Reader:
             if ":" in name:
                 hint = f"It could not be loaded: {error.args[0]}."
             raise ConfigError(self.places.at(path), "unknown step", got=name, hint=hint) from None
+        if inspect.isabstract(cls):
+            raise ConfigError(
+                self.places.at(path),
+                "is a kind of step, not a step",
+                got=name,
+                hint=f"It lacks {', '.join(sorted(cls.__abstractmethods__))}.",
+            )
         step: Step = self._model(cls, (*path, name), fields)
         return step
 
@@ -364,7 +394,16 @@ class _Reader:
                     got=key,
                     hint=f"Did you mean {close!r}?"
                     if close
-                    else f"Known: {', '.join(sorted(known))}.",
+                    else f"Known: {', '.join(sorted(known)) or 'none'}.",
+                )
+        for name, field in cls.model_fields.items():
+            value = raw.get(field.alias or name)
+            # pydantic takes `true` for 1, which is never what a pipeline file means.
+            if isinstance(value, bool) and not _mentions(field.annotation, bool):
+                raise ConfigError(
+                    self.places.at((*path, field.alias or name)),
+                    "must not be true or false",
+                    got=value,
                 )
         try:
             return cls.model_validate(raw)
@@ -380,6 +419,12 @@ class _Reader:
             ) from None
 
 
+def _mentions(annotation: Any, wanted: type) -> bool:
+    return annotation in (wanted, Any) or any(
+        _mentions(part, wanted) for part in get_args(annotation)
+    )
+
+
 def _say(error: Any) -> tuple[str]:
     """Return a pydantic error in this project's words."""
     context = error.get("ctx", {})
@@ -391,6 +436,7 @@ def _say(error: Any) -> tuple[str]:
         "less_than_equal": "must be at most {le}",
         "literal_error": "must be {expected}",
         "missing": "is missing",
+        "tuple_type": "must be a list",
     }
     if kind in bounds:
         return (bounds[kind].format(**context),)
@@ -451,7 +497,11 @@ def _resolve(pipeline: Pipeline, places: _Places) -> Job:
         plans.append(DatasetPlan(name, dataset.parents, links, dataset.export, dataset.publish))
     if not plans:
         raise ConfigError(places.at(("datasets",)), "there are no datasets")
-    ordered = topological(plans)
+    try:
+        ordered = topological(plans)
+    except ConfigError as error:
+        where = places.at(("datasets",))
+        raise ConfigError(where, error.problem, got=error.got, hint=error.hint) from None
     kinds: dict[str, Kind] = {}
     columns: dict[str, set[str]] = {}
     for plan in ordered:
@@ -592,6 +642,13 @@ def _check_uses(pipeline: Pipeline, places: _Places, kinds: Mapping[str, Kind]) 
         if pipeline.train.preference is not None:
             check(("train", "preference"), pipeline.train.preference, "preference")
     for name, settings in pipeline.validate_.items():
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                places.at(("validate", name)),
+                "is not a usable name of a verdict",
+                got=name,
+                hint="Use small letters, digits, - and _.",
+            )
         for index, arm in enumerate(settings.compare):
             check(("validate", name, "compare", index), arm, "document")
 
@@ -603,6 +660,15 @@ def _check_splits(pipeline: Pipeline, places: _Places, kinds: Mapping[str, Kind]
         for index, step in enumerate(dataset.steps):
             if step.name() != "Split":
                 continue
+            for other in step.references():
+                if "doc_id" not in SCHEMAS[kinds[other]]:
+                    raise ConfigError(
+                        places.at(("datasets", name, "steps", index, "Split", "hold_with")),
+                        f"{other} holds {kinds[other]} records, which do not say what page they "
+                        "came from",
+                        got=other,
+                        hint="Name datasets of threads, conversations or pairs.",
+                    )
             grouped = kinds[name] != "document" or step.references()
             fraction = getattr(step, "validation", None)
             if grouped and isinstance(fraction, float):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -21,7 +21,11 @@ __all__ = ["Document", "parse"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
+MAX_INTEGER = 2**63 - 1
+MAX_DIGITS = 100
+"""Of a number; leading zeros are counted."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _INT = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
@@ -42,8 +46,8 @@ class Document:
 
     Attributes:
         value: Mappings, lists, strings, numbers, booleans and None.
-        lines: Line of each value (counted from 1) by its path from the root; keys have their
-            value's.
+        lines: Line of each value (counted from 1) by its path from the root; that of a mapping's
+            value is its key's.
     """
 
     value: Any
@@ -57,18 +61,24 @@ class Document:
 
 
 def _scalar(event: yaml.ScalarEvent) -> Any:
-    """Return a scalar's value by the YAML 1.2 core schema."""
+    """Return a scalar's value by the YAML 1.2 core schema.
+
+    Raises:
+        ValueError: It is a number or a text that cannot be stored.
+    """
     text: str = event.value
+    if _SURROGATE.search(text):
+        raise ValueError("holds half of a surrogate pair, which is no character")
     if event.style is not None or event.tag == "tag:yaml.org,2002:str":
         return text
     if text in _SPECIAL:
         return _SPECIAL[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    if _OCTAL.fullmatch(text):
-        return int(text[2:], 8)
-    if _HEX.fullmatch(text):
-        return int(text[2:], 16)
+    for form, start, base in ((_INT, 0, 10), (_OCTAL, 2, 8), (_HEX, 2, 16)):
+        if form.fullmatch(text):
+            number = int(text[start:], base) if len(text) <= MAX_DIGITS else MAX_INTEGER + 1
+            if not -MAX_INTEGER <= number <= MAX_INTEGER:
+                raise ValueError("holds an integer of more than 64 bits")
+            return number
     if _FLOAT.fullmatch(text):
         return float(text)
     return text
@@ -92,7 +102,7 @@ def parse(text: str, where: str) -> Document:
         raise ConfigError(where, f"is larger than {MAX_BYTES} bytes", hint="Is it a pipeline file?")
     builder = _Builder(where)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=_Loader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -102,9 +112,23 @@ def parse(text: str, where: str) -> Document:
         ) from None
     except yaml.YAMLError as error:
         raise ConfigError(where, f"is not valid YAML: {str(error).splitlines()[0]}") from None
-    except (ValueError, UnicodeError) as error:
+    except (ValueError, OverflowError) as error:  # from PyYAML's own escapes and numbers
         raise ConfigError(where, f"is not valid YAML: {error}") from None
     return Document(builder.root, builder.lines)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's scanner, told of the depth limit.
+
+    It reads 1,024 characters ahead of its events, and each bracket costs it a pass over all that
+    are open.
+    """
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        if self.flow_level >= MAX_DEPTH:
+            problem = f"nests deeper than {MAX_DEPTH} levels"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(token)
 
 
 class _Builder:
@@ -130,7 +154,11 @@ class _Builder:
         if tag and tag not in _CORE_TAGS:
             self._refuse(line, f"uses the tag {tag!r}", "Plain values need no tag.")
         if isinstance(event, yaml.ScalarEvent):
-            self._add(_scalar(event), line, event)
+            try:
+                value = _scalar(event)
+            except ValueError as error:
+                self._refuse(line, str(error), "Write a value that can be stored.")
+            self._add(value, line, event)
         elif isinstance(event, yaml.MappingStartEvent):
             self._open({}, line)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -155,20 +183,20 @@ class _Builder:
         if isinstance(container, list):
             at: Path = (*path, len(container))
             container.append(value)
-        elif self._keys[-1] is None:
-            if event is None or not isinstance(value, str):
-                self._refuse(line, f"has a key that is not a word (got {value!r})", "Quote it.")
-            if value in container:
-                self._refuse(line, f"has the key {value!r} twice", "Remove one of them.")
-            self._keys[-1] = value
-            return path
-        else:
-            key = self._keys[-1]
-            at = (*path, key)
+            self.lines[at] = line
+            return at
+        key = self._keys[-1]
+        if key is not None:
             container[key] = value
             self._keys[-1] = None
-        self.lines[at] = line
-        return at
+            return (*path, key)
+        if event is None or not isinstance(value, str):
+            self._refuse(line, f"has a key that is not a word (got {value!r})", "Quote it.")
+        if value in container:
+            self._refuse(line, f"has the key {value[:MAX_DIGITS]!r} twice", "Remove one of them.")
+        self._keys[-1] = value
+        self.lines[(*path, value)] = line
+        return path
 
-    def _refuse(self, line: int, problem: str, hint: str) -> None:
+    def _refuse(self, line: int, problem: str, hint: str) -> NoReturn:
         raise ConfigError(f"{self._where}:{line}", problem, hint=hint)

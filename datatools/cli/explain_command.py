@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from datatools.explain import Station
+    from datatools.explaining import Station
 
 __all__ = ["command"]
 
@@ -22,7 +22,7 @@ def command(output: Path, record: str, as_json: bool) -> int:
     """Tell what became of RECORD (an id, 8 digits of one, or a page's URL) in OUTPUT."""
     import orjson
 
-    from datatools.explain import explain
+    from datatools.explaining import explain
 
     life = explain(output, record)
     if as_json:

@@ -20,8 +20,8 @@ def command(pipeline: str, settings: tuple[str, ...], as_json: bool, resolved: b
     import dataclasses
 
     from datatools.pipeline import load_pipeline
-    from datatools.plan import plan
-    from datatools.run import resolved as resolve
+    from datatools.planning import plan
+    from datatools.running import resolved as resolve
 
     loaded = load_pipeline(pipeline, settings)
     if resolved:

@@ -37,7 +37,7 @@ def command(
     """
     from datatools.engine.progress import Silent
     from datatools.pipeline import load_pipeline
-    from datatools.run import run
+    from datatools.running import run
 
     loaded = load_pipeline(pipeline, settings)
     if quiet:
@@ -67,7 +67,7 @@ def command(
 
 
 def _say(result: object) -> None:
-    from datatools.run import RunResult
+    from datatools.running import RunResult
 
     assert isinstance(result, RunResult)
     width = max((len(name) for name in result.datasets), default=0)

@@ -20,7 +20,7 @@ def command(output: Path, as_json: bool) -> int:
 
     from datatools.engine.store import read_json
     from datatools.errors import DataError
-    from datatools.run import cache_of
+    from datatools.running import cache_of
 
     path = cache_of(output) / "status.json"
     if not path.exists():

@@ -16,7 +16,7 @@ def command(output: Path, as_json: bool) -> int:
     """Hash every published file of OUTPUT again and add every ledger again."""
     import orjson
 
-    from datatools.verify import verify
+    from datatools.verifying import verify
 
     found = verify(output)
     if as_json:

@@ -125,8 +125,8 @@ class Chain:
     def reset(self) -> None:
         """Forget counts, fates and previews: the next batch is the first of a task.
 
-        A worker keeps its chain between tasks, and what a task writes must not depend on which tasks
-        ran there before it.
+        A worker keeps its chain between tasks, and what a task writes must not depend on which
+        tasks ran there before it.
         """
         self._fates = []
         self._shown = Counter()
@@ -200,6 +200,9 @@ class Chain:
                 f"{link.context.label} is a Map and must return the same rows "
                 f"(got {mapped.df.height} for {df.height})"
             )
+        if "id" not in mapped.df.columns or not mapped.df["id"].equals(df["id"]):
+            raise TypeError(f"{link.context.label} is a Map and must leave ids and order alone")
+        _check_lengths(link.context.label, df.height, mapped)
         counts.removed.update({k: v for k, v in mapped.removed.items() if v})
         gone = _gone(df, link.context.label, mapped.dropped, mapped.quarantined, mapped.detail)
         self._record(link.context.label, gone, df, kind, counts)
@@ -219,6 +222,8 @@ class Chain:
         label = link.context.label
         expanded: Expanded = bound.flat_map(Batch(df))
         children = expanded.children
+        _check_lengths(label, df.height, expanded)
+        _check_children(label, df.height, children)
         parents = children["parent"].cast(pl.UInt32)
         ids = df["id"].gather(parents) if children.height else df["id"].head(0)
         children = children.with_columns(
@@ -239,6 +244,8 @@ class Chain:
         silent = ~has_child & dropped.is_null() & quarantined.is_null()
         if silent.any():
             raise TypeError(f"{label} gave a record neither children nor a reason")
+        if (has_child & ~(dropped.is_null() & quarantined.is_null())).any():
+            raise TypeError(f"{label} gave a record both children and a reason to leave")
         dropped = (
             pl.select(pl.when(has_child).then(pl.lit(EXPANDED)).otherwise(dropped))
             .to_series()
@@ -267,6 +274,26 @@ def _reasons(series: pl.Series | None, height: int) -> pl.Series:
     if series is None:
         return pl.Series("reason", [None] * height, dtype=pl.String)
     return series.cast(pl.String)
+
+
+def _check_lengths(label: str, height: int, result: Mapped | Expanded) -> None:
+    """Refuse per-row series of another length: polars would repeat a single value for every row."""
+    for name in ("dropped", "quarantined", "detail"):
+        series = getattr(result, name)
+        if series is not None and len(series) != height:
+            raise TypeError(f"{label} returned {len(series)} values of `{name}` for {height} rows")
+
+
+def _check_children(label: str, height: int, children: pl.DataFrame) -> None:
+    for name in ("parent", "key"):
+        if name not in children.columns:
+            raise TypeError(f"{label} returned children without the column {name!r}")
+        if children[name].null_count():
+            raise TypeError(f"{label} returned children with a null {name}")
+    if "id" in children.columns:
+        raise TypeError(f"{label} returned children with ids; the engine makes them from the keys")
+    if children.height and not children["parent"].is_between(0, height - 1).all():
+        raise TypeError(f"{label} named a parent outside its batch of {height} records")
 
 
 def _stays(height: int, dropped: pl.Series | None, quarantined: pl.Series | None) -> pl.Series:

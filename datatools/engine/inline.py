@@ -38,10 +38,10 @@ def apply(step: Transform, df: pl.DataFrame, *, seed: int = 0) -> tuple[pl.DataF
         kept: The rows that stay, in order, with new columns; a filter's measures are the columns
             `<Step>.<measure>`.
         dropped: `df`'s columns of the rows that leave, with `fate`, `reason`, `measure`, `value`,
-            `threshold` and `detail`.
+            `threshold` and `detail` (which take the place of columns of these names).
 
     Raises:
-        ConfigError: The frame lacks a column the step reads.
+        ConfigError: The frame lacks a column the step reads, or two of its rows share an id.
     """
     label = step.name()
     missing = sorted(step.reads() - set(df.columns) - {"id"})
@@ -58,6 +58,13 @@ def apply(step: Transform, df: pl.DataFrame, *, seed: int = 0) -> tuple[pl.DataF
     if numbered:
         ids = [make_id("row", index) for index in range(df.height)]
         df = df.with_columns(pl.Series("id", ids, dtype=pl.String))
+    elif df["id"].n_unique() != df.height:
+        raise ConfigError(
+            label,
+            "needs a different `id` for every row",
+            got=f"{df.height - df['id'].n_unique()} repeated",
+            hint="Leave `id` out to have rows numbered.",
+        )
     given = [name for name in df.columns if not (numbered and name == "id")]
     link = Link(step, Context(seed, label))
     rows = conform(df, kind)
@@ -72,11 +79,12 @@ def apply(step: Transform, df: pl.DataFrame, *, seed: int = 0) -> tuple[pl.DataF
     added = [n for n in kept.columns if n not in df.columns]
     new = [n for n in added if n not in rows.columns or kept[n].null_count() < kept.height]
     shown = [*(given if own else []), *new] if own else kept.columns
-    dropped = fates.drop("url", "step", "row", "preview").join(
-        df, on="id", how="left", maintain_order="left"
-    )
     told = ["fate", "reason", "measure", "value", "threshold", "detail"]
-    return kept.select([n for n in shown if n in kept.columns]), dropped.select(given + told)
+    about = [name for name in given if name not in told]
+    dropped = fates.select("id", *told).join(
+        df.select(dict.fromkeys(["id", *about])), on="id", how="left", maintain_order="left"
+    )
+    return kept.select([n for n in shown if n in kept.columns]), dropped.select(about + told)
 
 
 def _chain(link: Link, rows: pl.DataFrame, kind: Kind) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -105,7 +105,7 @@ def topological(datasets: Sequence[DatasetPlan]) -> tuple[DatasetPlan, ...]:
     while left:
         ready = next((d for d in left if all(name in done for name in d.needs)), None)
         if ready is None:
-            circle = " -> ".join(dataset.name for dataset in left)
+            circle = " -> ".join(_circle(left))
             raise ConfigError(
                 "datasets",
                 "they need each other in a circle",
@@ -116,6 +116,15 @@ def topological(datasets: Sequence[DatasetPlan]) -> tuple[DatasetPlan, ...]:
         done.add(ready.name)
         ordered.append(ready)
     return tuple(ordered)
+
+
+def _circle(left: Sequence[DatasetPlan]) -> list[str]:
+    """Return the names on a way from a dataset over what it waits for back to itself."""
+    waiting = {dataset.name: dataset for dataset in left}
+    way = [left[0].name]
+    while way[-1] not in way[:-1]:
+        way.append(next(name for name in waiting[way[-1]].needs if name in waiting))
+    return way[way.index(way[-1]) :]
 
 
 def segments(job: Job, dataset: DatasetPlan) -> list[Segment]:

@@ -227,12 +227,16 @@ class Runner:
             return views[0]
         # Views with different overlays cannot share shards: write each parent's records plainly.
         kind = views[0].kind
+        shared = {
+            name: dtype
+            for name, dtype in views[0].schema.items()
+            if all(view.schema.get(name) == dtype for view in views)
+        }
         plain: list[PartRef] = []
         for name, view in zip(dataset.parents, views, strict=True):
-            extra = tuple(n for n in view.schema if n not in SCHEMAS[kind])
-            segment = Segment("chain", (), extra)
+            segment = Segment("chain", (), tuple(n for n in view.schema if n not in shared))
             plain += self._stage_chain(f"{dataset.name}/from {name}", view, segment)[0].shards
-        schema = pl.Schema({**SCHEMAS[kind], BYTES: pl.Int64()})
+        schema = pl.Schema({**{n: shared[n] for n in SCHEMAS[kind] if n in shared}, **shared})
         return View(kind, tuple(plain), tuple(part.rows for part in plain), schema)
 
     def _gather(self, state: DatasetState, outputs: Sequence[Output]) -> None:

@@ -208,7 +208,7 @@ TIERS: Final[Mapping[str, Tier]] = {
             minutes=1,
             main="ngram",
             ngram=NgramPlan(max_bytes=4 * _MEGABYTE, rope=0.01),
-            neural=NeuralPlan(size="smoke", tokens=150_000, rope=0.02),
+            neural=NeuralPlan(size="smoke", tokens=100_000, low_rates=(), rope=0.02),
             limits=(
                 "A tier of about a minute sees gross defects: broken extraction, boilerplate, "
                 "foreign, shuffled or garbled text, heavy duplication. It says nothing about "
@@ -261,7 +261,7 @@ def resolve_tier(tier: str | Tier) -> Tier:
 
     Example:
         >>> len(resolve_tier("smoke").runs())
-        24
+        22
     """
     if isinstance(tier, Tier):
         return tier

@@ -60,8 +60,8 @@ def load_step(name: str) -> type[Step]:
         module, _, attribute = name.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise KeyError(str(error)) from error
+        except Exception as error:  # importing runs code, which may raise anything
+            raise KeyError(f"{type(error).__name__}: {error}") from error
     else:
         found = getattr(importlib.import_module(f"datatools.steps.{STEPS[name]}"), name)
     if not (isinstance(found, type) and issubclass(found, Step)):

@@ -44,8 +44,8 @@ class Failed:
     def of(cls, index: int, error: BaseException) -> Self:
         """Return the failure of a body, in a form that another process can read.
 
-        Many exceptions pickle and do not unpickle: those whose `__init__` takes other arguments than
-        it hands to `Exception`.
+        Many exceptions pickle and do not unpickle: those whose `__init__` takes other arguments
+        than it hands to `Exception`.
         """
         detail = "".join(traceback.format_exception(error))
         try:

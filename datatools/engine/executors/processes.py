@@ -112,7 +112,7 @@ class ProcessExecutor:
         try:
             yield from self._serve(deque(tasks))
         finally:
-            # Closed before its end: what busy workers answer would be taken for other tasks' results.
+            # Closed before its end: a busy worker's answer would be taken for another task's.
             for worker in [worker for worker in self._workers if worker.task is not None]:
                 worker.process.kill()
                 worker.stop()

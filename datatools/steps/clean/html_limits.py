@@ -122,7 +122,7 @@ def measure_html(
         max_formatting: Most formatting elements not closed at once.
 
     Complexity:
-        O(bytes + tags x (max_depth + max_formatting)); about 500 MB/s on real pages.
+        O(bytes + tags x (max_depth + max_formatting)); about 300 MB/s on real pages.
 
     Example:
         >>> limits = {"max_depth": 9, "max_attributes": 9, "max_formatting": 9}
@@ -257,7 +257,8 @@ def _flagged_at(tree: _Tree, wanted: int, barrier: int) -> int:
 def _is_foreign(tree: _Tree) -> bool:
     """Return whether what comes next is svg or math."""
     place = tree.size[_HEIGHT] - 1
-    return (tree.codes[place] & FOREIGN) != 0 and (tree.flags[place] & HOSTS_HTML) == 0
+    foreign: bool = (tree.codes[place] & FOREIGN) != 0
+    return foreign and not tree.flags[place] & HOSTS_HTML
 
 
 # --------------------------------------------------------------------------------------------------
@@ -361,11 +362,8 @@ def _end_tag(tree: _Tree, code: np.uint64, flags: int) -> None:
     if flags & FORMATTING and not _is_foreign(tree) and _close_formatting(tree, code):
         return
     place = _ended_at(tree, code, flags)
-    if code == _FORM and place > 1:
-        tree.codes[place], tree.flags[place] = (
-            _CLOSED,
-            0,
-        )  # what is inside stays open, and stays inside
+    if code == _FORM and place > 1:  # what is inside stays open, and stays inside
+        tree.codes[place], tree.flags[place] = _CLOSED, 0
     elif place > 1:
         _close_to(tree, place)
 

@@ -93,8 +93,13 @@ class Window:
         del self._data[: position - self._start]
         self._start = position
 
-    def skip_to(self, position: int) -> bool:
-        """Go to `position` without keeping what lies before; False if the stream ends sooner."""
+    def skip_to(self, position: int, keep_bytes: int) -> bool:
+        """Go to `position`; False if the stream ends sooner.
+
+        What lies before is let go, unless the stream ends within the first `keep_bytes`.
+        """
+        if not self.reach(min(position, self._start + keep_bytes)):
+            return False
         while self.end < position and not self._ended:
             self.forget(self.end)
             self.reach(min(position, self.end + _READ_BYTES))
@@ -114,7 +119,7 @@ class FileWindow(Window):
         self._size = file.size
         self._start = start
 
-    def skip_to(self, position: int) -> bool:
+    def skip_to(self, position: int, keep_bytes: int) -> bool:
         """Go to `position`; False if the file ends sooner."""
         if position <= self.end:
             self.forget(position)
@@ -207,7 +212,7 @@ def _frame(window: Window, start: int, max_block_bytes: int) -> Framed:
     else:
         window.reach(block_start + _MAX_HEADER_BYTES)
         block = window.view(block_start, block_start + _MAX_HEADER_BYTES)
-        whole = window.skip_to(block_end)
+        whole = window.skip_to(block_end, max_block_bytes)
     if whole:
         end = window.after(_LINE_ENDS, block_end)
         # Two line ends close a record: what follows them is another stretch, whatever it is.

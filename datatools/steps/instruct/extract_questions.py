@@ -17,6 +17,7 @@ from pydantic import Field
 from datatools.fence import Fence, Fenced
 from datatools.records import SCHEMAS, Kind, make_id
 from datatools.steps.base import Batch, Context, Expanded, FlatMap
+from datatools.steps.clean.html_limits import measure_html
 from datatools.steps.instruct.qa_markup import (
     MarkedAnswer,
     MarkedQuestion,
@@ -27,6 +28,7 @@ from datatools.steps.instruct.qa_markup import (
 
 __all__ = ["ExtractQuestions"]
 
+_SHAPE_LIMITS: Final = {"max_depth": 512, "max_attributes": 1024, "max_formatting": 256}
 _COPIED: Final = ("language", "url", "source", "license", "origin", "offset")
 _CHILDREN: Final = pl.Schema(
     [("parent", pl.UInt32()), ("key", pl.String())]
@@ -42,9 +44,10 @@ class ExtractQuestions(FlatMap):
     it. Texts are Markdown. A page that shows no sign of markup costs a byte search.
 
     Pages leave with a reason: `no_qa_markup`, `no_answers` (questions, but none with an answer), or
-    quarantined: `qa_markup_broken` (it looks like a question and cannot be read), `html_too_large`,
-    and the fence's reasons for pages that stall or blow up a parser. A page that gives threads
-    although a part of it was unusable says so in its detail.
+    quarantined: `qa_markup_broken` (it looks like a question and cannot be read), `html_over_limit`
+    (too large, too deep, or with more attributes or open formatting than pages have) and the
+    fence's reasons for what stalls a parser all the same. A page that gives threads although a part
+    of it was unusable says so in its detail.
 
     The key of a thread is the question's own id where the page gives one to it alone, else a hash
     of its text, so that it does not depend on what else stands on the page.
@@ -83,8 +86,7 @@ class ExtractQuestions(FlatMap):
 class _BoundExtractQuestions:
     def __init__(self, max_html_bytes: int) -> None:
         self._max_html_bytes = max_html_bytes
-        # Ordinary pages take milliseconds and a few MiB; the limits are those of every HTML parser
-        # here: a 38 KB page can ask for 1.3 GB.
+        # Pages take milliseconds and a few MiB; what is left to stop are bombs inside an answer.
         self._fence = Fence(qa_parser, cpu_seconds=5.0, memory_bytes=512 << 20)
 
     def close(self) -> None:
@@ -100,9 +102,8 @@ class _BoundExtractQuestions:
         for row, page in enumerate(batch.df["html"]):
             if not page or not looks_marked(page):
                 dropped[row] = "no_qa_markup"
-            elif len(page) > self._max_html_bytes:
-                quarantined[row] = "html_too_large"
-                detail[row] = f"{len(page)} bytes"
+            elif excess := self._excess(page):
+                quarantined[row], detail[row] = "html_over_limit", excess
             else:
                 pages.append((row, page))
         results = self._fence.run([page for _, page in pages])
@@ -126,6 +127,11 @@ class _BoundExtractQuestions:
             quarantined=pl.Series("quarantined", quarantined, dtype=pl.String),
             detail=pl.Series("detail", detail, dtype=pl.String),
         )
+
+    def _excess(self, page: bytes) -> str | None:
+        if len(page) > self._max_html_bytes:
+            return f"size: {len(page)} bytes"
+        return measure_html(page, **_SHAPE_LIMITS).excess
 
 
 def _with_page_columns(children: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:

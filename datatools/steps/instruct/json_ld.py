@@ -17,9 +17,9 @@ __all__ = ["load_json_ld"]
 
 _OPENING: Final = re.compile(r"\s*(?://\s*|/\*\s*)?(?:<!--|<!\[CDATA\[)(?:\s*\*/)?")
 _CLOSING: Final = re.compile(r"(?://\s*|/\*\s*)?(?:-->|\]\]>)(?:\s*\*/)?$")
-# A string runs to its quote or, when that is missing, to the end: so every character is read once.
+# Strings and comments run to the end where theirs is missing: so every character is read once.
 _TOKEN: Final = re.compile(
-    r'(?P<string>"(?:[^"\\]|\\.)*+(?:"|\\?\Z))|(?P<comma>,(?=\s*[}\]]))|(?P<comment>/\*.*?\*/)',
+    r'(?P<string>"(?:[^"\\]|\\.)*+(?:"|\\?\Z))|(?P<comma>,(?=\s*[}\]]))|(?P<comment>/\*.*?(?:\*/|\Z))',
     re.DOTALL,
 )
 _ESCAPE: Final = re.compile(r'\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(.?))', re.DOTALL)

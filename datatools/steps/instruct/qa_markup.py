@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
-from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html import HTMLParserException, HTMLTree
 
 from datatools.steps.instruct.html_to_markdown import node_to_markdown, text_to_markdown
 from datatools.steps.instruct.json_ld import load_json_ld
@@ -105,7 +105,11 @@ def qa_parser() -> Callable[[bytes], bytes]:
 
 
 def _parse_bytes(page: bytes) -> bytes:
-    return orjson.dumps(parse_qa_markup(page.decode("utf-8", "replace")))
+    try:
+        return orjson.dumps(parse_qa_markup(page.decode("utf-8", "replace")))
+    except HTMLParserException as error:
+        # HTML cannot be malformed: this parser fails for want of memory alone.
+        raise MemoryError(str(error)) from None
 
 
 def parse_qa_markup(page: str) -> QaMarkup:

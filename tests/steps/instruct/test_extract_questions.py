@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import polars as pl
 import pytest
 
@@ -176,9 +177,7 @@ def test_english_microdata_keeps_comments_out_of_the_answer():
     best, other = thread["answers"]
     assert best == {
         "id": "1001",
-        "text": (
-            'Overproofed. Check with `poke()`:\n\n```py\ndef poke():\n    return "slow"\n```'
-        ),
+        "text": ('Overproofed. Check with `poke()`:\n\n```py\ndef poke():\n    return "slow"\n```'),
         "votes": 9,
         "accepted": True,
         "date": "2021-05-02T10:00:00",
@@ -258,8 +257,10 @@ def test_batches_may_be_cut_anywhere():
         parts = [bound.flat_map(Batch(frame[row])) for row in range(frame.height)]
     finally:
         bound.close()
-    assert pl.concat([part.children for part in parts]).drop("parent").equals(
-        whole.children.drop("parent")
+    assert (
+        pl.concat([part.children for part in parts])
+        .drop("parent")
+        .equals(whole.children.drop("parent"))
     )
     assert pl.concat([part.dropped for part in parts]).equals(whole.dropped)
     assert pl.concat([part.quarantined for part in parts]).equals(whole.quarantined)
@@ -280,17 +281,32 @@ def test_pages_without_html_start_no_parser():
 def test_a_page_over_the_size_limit_is_quarantined_unparsed():
     frame = pl.DataFrame({"html": [page("en_qapage")]})
     _, dropped = ExtractQuestions(max_html_bytes=100).apply(frame)
-    assert dropped.select("fate", "reason").row(0) == ("quarantined", "html_too_large")
+    assert dropped.select("fate", "reason").row(0) == ("quarantined", "html_over_limit")
+
+
+# Misnested formatting: before each `x` a parser reopens up to 4,000 elements, 1.4 GB in all.
+BOMB = "".join([f"<b {n}>" for n in range(2000)] + [f"<i {n}>" for n in range(2000)])
+BOMB += "x</b>" * 2000
+
+
+def test_a_page_whose_shape_stalls_parsers_is_quarantined_unparsed():
+    html = page("en_qapage") + BOMB.encode()
+    _, dropped = ExtractQuestions().apply(pl.DataFrame({"html": [html]}))
+    assert dropped.select("fate", "reason", "detail").row(0) == (
+        "quarantined",
+        "html_over_limit",
+        "formatting",
+    )
 
 
 @pytest.mark.slow
-def test_a_page_that_blows_up_the_parser_costs_only_itself():
-    # Misnested formatting: each of the 2,000 end tags makes the parser copy 2,000 open elements.
-    n = 2000
-    bomb = "".join([f"<b {i}>" for i in range(n)] + [f"<i {i}>" for i in range(n)])
-    bomb += "x" + "</b>" * n
-    hostile = page("en_qapage") + bomb.encode()
-    frame = pl.DataFrame({"html": [page("ko_qapage"), hostile, page("en_qapage")]})
+def test_a_bomb_inside_an_answer_costs_only_its_page():
+    answer = orjson.dumps({"@type": "Answer", "text": BOMB}).decode()
+    hostile = (
+        '<script type="application/ld+json">{"@context": "https://schema.org",'
+        f'"@type": "Question", "name": "왜?", "acceptedAnswer": {answer}}}</script>'
+    )
+    frame = pl.DataFrame({"html": [page("ko_qapage"), hostile.encode(), page("en_qapage")]})
     kept, dropped = ExtractQuestions().apply(frame)
     assert kept.height == 2
     bad = dropped.filter(pl.col("fate") == "quarantined")

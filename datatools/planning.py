@@ -15,7 +15,7 @@ from datatools.engine.stages import NotCachedError, Stages
 from datatools.engine.store import read_json
 from datatools.errors import IntegrityError
 from datatools.pipeline import Pipeline
-from datatools.run import cache_of, resolved
+from datatools.running import cache_of, resolved
 from datatools.steps.base import Source
 
 __all__ = ["DatasetForecast", "Plan", "plan"]

@@ -12,7 +12,7 @@ import polars as pl
 
 from datatools.engine.store import read_json
 from datatools.errors import DataError, nearest
-from datatools.verify import published
+from datatools.verifying import published
 
 __all__ = ["Life", "Station", "explain"]
 
