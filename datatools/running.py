@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from datatools.engine.executors.base import Executor
 from datatools.engine.executors.inline import InlineExecutor
@@ -22,7 +22,7 @@ from datatools.engine.executors.processes import ProcessExecutor
 from datatools.engine.progress import Progress, Silent
 from datatools.engine.runner import DatasetState, Runner, held
 from datatools.engine.stages import StageEvent, Stages
-from datatools.engine.store import digest, drop_stale_temporaries, read_json, write_json
+from datatools.engine.store import digest, disk_error, drop_stale_temporaries, read_json, write_json
 from datatools.errors import ConfigError, IntegrityError
 from datatools.pipeline import Pipeline, RunSettings, load_pipeline
 
@@ -116,11 +116,14 @@ def run(
     output = Path(pipeline.output)
     started = time.monotonic()
     owner = f"{pipeline.name} on {socket.gethostname()}, process {os.getpid()}"
-    with held(output, owner):
-        cache = cache_of(output)
+    cache = cache_of(output)
+    with (
+        _disk_errors(output),
+        held(output, owner),
+        _Watched(progress, cache / "status.json", pipeline.name) as watched,
+    ):
         cache.mkdir(exist_ok=True)
         drop_stale_temporaries(output)
-        watched = _Watched(progress, cache / "status.json", pipeline.name)
         with executor_for(pipeline.run) as executor:
             stages = Stages(cache, executor, watched)
             runner = Runner(job, stages, output, memory=pipeline.run.memory, limit=limit)
@@ -137,6 +140,15 @@ def run(
         write_json(cache / "used.json", sorted({event.key for event in result.events}))
         watched.finish(result)
     return result
+
+
+@contextlib.contextmanager
+def _disk_errors(output: Path) -> Iterator[None]:
+    """Tell of a disk that refuses as a `DataError`; finished work is kept."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(str(error.filename or output), error) from error
 
 
 def _replace(result: RunResult, **changes: Any) -> RunResult:
@@ -338,6 +350,15 @@ class _Watched:
             "stages_cached": 0,
         }
         self._written = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is not None:
+            self._status["state"] = "stopped"
+            with contextlib.suppress(OSError):  # a full disk is told of by what stopped the run
+                self._save(now=True)
 
     def _save(self, *, now: bool) -> None:
         clock = time.monotonic()

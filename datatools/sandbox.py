@@ -49,8 +49,8 @@ MAX_ITEMS: Final = 100_000
 """Most items in one list or range, and in all lists inside one value."""
 MAX_WORK: Final = 256 << 20
 """Work per rendering: a character written or copied costs 1, a loop turn or a call `STEP_COST`."""
-STEP_COST: Final = 256
-"""So that at most 2**20 turns and calls run: about two seconds of Python."""
+STEP_COST: Final = 1024
+"""So that at most 2**18 turns and calls run: about two seconds of Python."""
 
 
 class ConversationRefusedError(DataError):

@@ -1,6 +1,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The first example of a test may compile a kernel or start a thread pool, which takes seconds.
+settings.register_profile("datatools", deadline=None)
+settings.load_profile("datatools")
 
 
 @pytest.fixture(scope="session")

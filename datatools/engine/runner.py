@@ -39,7 +39,6 @@ from datatools.engine.store import (
 )
 from datatools.engine.tables import Partitioning, StoredRows, StoredTable
 from datatools.engine.tasks import (
-    BYTES,
     ChainTask,
     DecideTask,
     MeasureTask,
@@ -49,9 +48,9 @@ from datatools.engine.tasks import (
     measure_schema,
 )
 from datatools.engine.view import Overlay, View
-from datatools.errors import DataError, IntegrityError, OutputHeldError
+from datatools.errors import ConfigError, DataError, IntegrityError, OutputHeldError
 from datatools.records import SCHEMAS, Kind
-from datatools.steps.base import Artifact, Decisions, Global, Order, Source
+from datatools.steps.base import Decisions, Global, Order, Source
 
 __all__ = ["DatasetState", "Runner", "held"]
 
@@ -93,9 +92,18 @@ def held(output: Path, owner: str) -> Iterator[None]:
 
     Raises:
         OutputHeldError: Another run holds it; nothing on disk was changed.
+        ConfigError: The folder cannot be made or written to.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(output / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(output / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ConfigError(
+            str(output),
+            "cannot be written",
+            got=error.strerror,
+            hint="Choose another `output:`, or change its permissions.",
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -352,7 +360,7 @@ class Runner:
     def apply_global(self, state: DatasetState, segment: Segment) -> None:
         """Run one Global over a dataset's view and apply what it decided."""
         (link,) = segment.links
-        step, label = link.step, link.context.label
+        step = link.step
         assert isinstance(step, Global)
         name = self._name(state.plan, segment.links)
         runner = _KeyedStages(self._stages, link_key(link), self._memory)
@@ -364,11 +372,8 @@ class Runner:
         result = step.lower(rows, others)
         if isinstance(result, Decisions):
             self._decisions(state, link, result)
-        elif isinstance(result, Order):
-            self._order(state, link, result)
         else:
-            assert isinstance(result, Artifact)
-            raise DataError(label, "makes a file, not records", hint="Use it as the last step.")
+            self._order(state, link, result)
 
     def _decisions(self, state: DatasetState, link: Link, result: Decisions) -> None:
         assert isinstance(result.table, StoredTable)
@@ -599,7 +604,7 @@ def _place(
         target.unlink()
         fsync_directory(folder)
     for old in sorted(folder.rglob("*")):
-        # Only what publishing itself names so: a stranger's file in the folder is not ours to delete.
+        # Only what publishing itself names so: a stranger's file is not ours to delete.
         relative = old.relative_to(folder).as_posix()
         if relative not in files and _PUBLISHED.fullmatch(relative):
             old.unlink()

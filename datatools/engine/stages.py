@@ -16,7 +16,7 @@ from pathlib import Path
 
 from datatools.engine.executors.base import Done, Executor, ForeignError
 from datatools.engine.progress import Progress
-from datatools.engine.store import digest, fsync_directory, read_json, write_json
+from datatools.engine.store import digest, disk_error, fsync_directory, read_json, write_json
 from datatools.engine.tasks import Body, Output, Task
 from datatools.errors import DataError, DatatoolsError, IntegrityError
 
@@ -173,12 +173,8 @@ class Stages:
     def _explain(self, name: str, error: BaseException, detail: str) -> BaseException:
         if isinstance(error, DatatoolsError):
             return error
-        if isinstance(error, OSError) and error.errno in (28, 122):
-            return DataError(
-                f"{name}: {error.filename or self.root}",
-                "the disk is full",
-                hint="Free some space and run again: finished work is kept.",
-            )
+        if isinstance(error, OSError) and error.errno is not None:
+            return disk_error(f"{name}: {error.filename or self.root}", error)
         told = str(error) if isinstance(error, ForeignError) else f"{type(error).__name__}: {error}"
         log = self.root / "errors" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         log.parent.mkdir(parents=True, exist_ok=True)

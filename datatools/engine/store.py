@@ -12,6 +12,7 @@ Refuses: what the files mean. Stages, views and datasets are built above.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import itertools
@@ -26,12 +27,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from datatools.errors import IntegrityError
+from datatools.errors import DataError, IntegrityError
 
 __all__ = [
     "PartRef",
     "canonical_json",
     "digest",
+    "disk_error",
     "drop_stale_temporaries",
     "file_sha256",
     "fsync_directory",
@@ -118,6 +120,23 @@ class _HashingFile(io.RawIOBase):
 
     def hexdigest(self) -> str:
         return self._hasher.hexdigest()
+
+
+def disk_error(where: str, error: OSError) -> DataError:
+    """Return what to tell the user about a disk that refused."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DataError(
+            where,
+            "the disk is full",
+            got=os.strerror(error.errno),
+            hint="Free some space and run again: finished work is kept.",
+        )
+    return DataError(
+        where,
+        "the disk refused",
+        got=error.strerror or str(error),
+        hint="Finished work is kept: run again once it is mended.",
+    )
 
 
 def fsync_directory(path: Path) -> None:
@@ -210,7 +229,8 @@ def write_part(
     rows: list[int] = []
 
     def write(file: Any) -> None:
-        arrow_schema = to_arrow(schema).schema
+        empty = to_arrow(schema)
+        arrow_schema = empty.schema
         options = ipc.IpcWriteOptions(compression="lz4")
         with ipc.new_file(file, arrow_schema, options=options) as writer:
             for frame in frames:
@@ -219,7 +239,10 @@ def write_part(
                     raise TypeError(
                         f"frames of one part differ: {frame.schema} is not {schema.schema}"
                     )
-                batches = table.combine_chunks().to_batches() or [
+                # Polars leaves the bits after the last row of a bitmap as they happen to be. Arrow
+                # writes them anew when it joins two chunks, so that equal rows make equal bytes.
+                table = pa.concat_tables([empty, table]).combine_chunks()
+                batches = table.to_batches() or [
                     pa.RecordBatch.from_pylist([], schema=arrow_schema)
                 ]
                 if len(batches) != 1:

@@ -9,10 +9,10 @@ How a decision is made, in this order:
 2.  The main voice speaks, over its first regime. Its interval wholly above the zone of practical
     equivalence (ROPE) says `better`, wholly below `worse`, wholly inside `equivalent`, and across
     an edge `inconclusive`. `better` means that arm B has fewer bits per byte.
-3.  The null: another draw of an arm against that arm's own paired draws. The larger of the two
-    nulls must be less than half of a claimed effect, and inside the zone for `equivalent`; else the
-    verdict
-    is `inconclusive`, and `invalid` when the null is over three zones wide.
+3.  The null: another draw of an arm against that arm's own paired draws; the larger of the two
+    arms' nulls counts. Where it is not below half of a claimed effect, or not inside the zone for
+    `equivalent`, the verdict is `inconclusive`; where it is over three zones wide and larger than
+    the effect, `invalid`.
 4.  `fragile` when a voice that is clear changes its sign at a lower learning rate.
 5.  A second voice is quoted. Where it disagrees, a main voice that is clear (`better` or `worse`)
     stands, and the disagreement is said; a main voice that says `equivalent` against a clear second
@@ -57,7 +57,7 @@ NULL_PART: Final = 0.5
 """The null must be below this part of a claimed effect."""
 
 INVALID_NULL_ZONES: Final = 3.0
-"""A null this many zones wide means that the instrument does not measure."""
+"""A null this many zones wide, and wider than the effect, means that nothing was measured."""
 
 
 def call(low: float, high: float, rope: float) -> Call:
@@ -330,18 +330,17 @@ def _decide(
 ) -> tuple[Decision, tuple[str, ...]]:
     decision: Decision = main.call
     reasons = [words.evidence(main)]
-    wide = main.null > INVALID_NULL_ZONES * main.rope
-    if main.clear and main.null > NULL_PART * abs(main.effect):
-        decision = "invalid" if wide else "inconclusive"
-        reasons.append(words.null_against(main, "which is not well inside the effect"))
-    elif main.call == "equivalent" and main.null > main.rope:
-        decision = "inconclusive"
-        reasons.append(words.null_against(main, f"more than the zone of ±{main.rope:g}"))
-    elif main.call == "inconclusive" and wide:
+    if main.null > max(INVALID_NULL_ZONES * main.rope, abs(main.effect)):
         decision = "invalid"
         reasons.append(
             words.null_against(main, "so the arms are too small or too uneven for this tier")
         )
+    elif main.clear and main.null > NULL_PART * abs(main.effect):
+        decision = "inconclusive"
+        reasons.append(words.null_against(main, "which is not well inside the effect"))
+    elif main.call == "equivalent" and main.null > main.rope:
+        decision = "inconclusive"
+        reasons.append(words.null_against(main, f"more than the zone of ±{main.rope:g}"))
     for voice in (main, *others):
         if voice.clear and voice.sign_changes and decision != "invalid":
             decision = "fragile"

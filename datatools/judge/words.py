@@ -5,6 +5,7 @@ Owns: the sentences. Refuses: numbers that are not in a `VoiceResult`, and decid
 
 from __future__ import annotations
 
+import math
 import statistics
 
 from datatools.judge.planner import seeds_needed
@@ -116,7 +117,8 @@ def advice(decision: Decision, main: VoiceResult, seconds_per_pair: float) -> st
     if needed is None:
         return "More seeds of this size would not settle it; a larger tier might."
     more = max(needed - len(main.seed_effects), 1)
+    minutes = math.ceil(more * seconds_per_pair / 60)
     return (
         f"About {more} more paired seeds would settle it, if the effect stays where it is: "
-        f"{more * seconds_per_pair / 60:.1f} minutes."
+        f"{minutes} minute{'' if minutes == 1 else 's'} at most."
     )

@@ -92,7 +92,7 @@ class FaqPage:
 
 @dataclass(frozen=True)
 class Article:
-    """A page of prose. `defect` names why a text of `defects.jsonl` exists; it is empty for articles."""
+    """A page of prose; `defect` says why a text of `defects.jsonl` exists, empty for articles."""
 
     id: str
     language: str
@@ -145,8 +145,8 @@ def defect_texts(defect: str) -> tuple[Article, ...]:
     """Return the texts written for one defect, in file order.
 
     Args:
-        defect: `wrong_language`, `cp949`, `charset_utf8_label`, `charset_euckr_label`, `broken_html`,
-            `truncated`, `boilerplate` or `repetitive`.
+        defect: `wrong_language`, `cp949`, `charset_utf8_label`, `charset_euckr_label`,
+            `broken_html`, `truncated`, `boilerplate` or `repetitive`.
     """
     return tuple(Article(**row) for row in _rows("defects.jsonl") if row["defect"] == defect)
 
@@ -154,8 +154,8 @@ def defect_texts(defect: str) -> tuple[Article, ...]:
 def heldout() -> list[dict[str, str]]:
     """Return held-out prose: rows of `id`, `language`, `domain` and `text`.
 
-    More than 25 kB of UTF-8 in each of Korean and English, over two dozen domains. No sentence of it
-    occurs in a page that `make_sample` writes.
+    More than 25 kB of UTF-8 in each of Korean and English, over two dozen domains. No sentence of
+    it occurs in a page that `make_sample` writes.
 
     Example:
         >>> sorted(heldout()[0])

@@ -1,8 +1,9 @@
 """Question pages as forums serve them, with their schema.org data.
 
-Owns: the visible page of a question or a FAQ, the same facts as JSON-LD or as microdata, and the ways
-in which planted JSON-LD is broken. Sites differ in how they write these things, and so do these pages:
-`http` and `https` types, an object, a list or a `@graph`, answers as plain text or as HTML.
+Owns: the visible page of a question or a FAQ, the same facts as JSON-LD or as microdata, and the
+ways in which planted JSON-LD is broken. Sites differ in how they write these things, and so do
+these pages: `http` and `https` types, an object, a list or a `@graph`, answers as plain text or as
+HTML.
 
 References:
     Schema.org, QAPage, FAQPage, Question and Answer, https://schema.org/QAPage.
@@ -86,7 +87,9 @@ def question_html(question: Question, related: Sequence[Question]) -> str:
         return f'<p class="meta">{before}{person}{after} {when}</p>'
 
     def votes(count: int) -> str:
-        return f'<div class="votes"><span{prop("upvoteCount")}>{count}</span> {words["votes"]}</div>'
+        return (
+            f'<div class="votes"><span{prop("upvoteCount")}>{count}</span> {words["votes"]}</div>'
+        )
 
     share = " ".join(f'<a href="#">{word}</a>' for word in words["share"].split("|"))
     answers = []
@@ -97,8 +100,7 @@ def question_html(question: Question, related: Sequence[Question]) -> str:
             f'<div class="answer" id="{answer.id}"{item("Answer", role)}>\n'
             f"{votes(answer.votes)}\n{badge}"
             f'<div class="body"{prop("text")}>\n{prose_html(answer.text)}\n</div>\n'
-            f"{meta(words['answered'], answer.author, answer.date)}\n"
-            f'<p class="tools">{share}</p>\n</div>'
+            f"{meta(words['answered'], answer.author, answer.date)}\n</div>"
         )
     count = f"<span{prop('answerCount')}>{len(answers)}</span> {words['answers']}"
     main = (

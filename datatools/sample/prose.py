@@ -15,10 +15,10 @@ _CODE = re.compile(r"`([^`\n]+)`")
 
 
 def prose_html(text: str) -> str:
-    """Return `text` as HTML blocks, one per line; empty text gives an empty string.
+    r"""Return `text` as HTML blocks, one per line; empty text gives an empty string.
 
     Example:
-        >>> print(prose_html("Use `a < b`:\\n\\n- one\\n- two\\n\\n```python\\na < b\\n```"))
+        >>> print(prose_html("Use `a < b`:\n\n- one\n- two\n\n```python\na < b\n```"))
         <p>Use <code>a &lt; b</code>:</p>
         <ul><li>one</li><li>two</li></ul>
         <pre><code class="language-python">a &lt; b</code></pre>

@@ -1,11 +1,12 @@
 """The child process that renders the running Python's own documentation; standard library only.
 
-Owns: importing modules and rendering their pydoc, with nothing of the machine in the result. It is run
-as a script by `datatools.sample.pydoc_pages`, in an interpreter of its own: the pages then never depend
-on what the caller has imported or patched, and the imports leave no trace in the caller.
+Owns: importing modules and rendering their pydoc, with nothing of the machine in the result. It is
+run as a script by `datatools.sample.pydoc_pages`, in an interpreter of its own: the pages then
+never depend on what the caller has imported or patched, and the imports leave no trace in the
+caller.
 
-Left out of every page: the file's location and module-level data. Data holds the environment, paths,
-addresses and sets whose order differs from run to run.
+Left out of every page: the file's location and module-level data. Data holds the environment,
+paths, addresses and sets whose order differs from run to run.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The running Python's own documentation: real prose and real HTML that every installation carries.
 
-Owns: which modules are rendered, the call of the child that renders them, and the language topics as
-HTML. Two fixed lists that share nothing: `MODULES` for the crawl, `HELDOUT_MODULES` for held-out text.
-No module in either does anything visible when it is imported. A module that a platform or a Python
-version lacks is named in `PydocPages.absent`.
+Owns: which modules are rendered, the call of the child that renders them, and the language topics
+as HTML. Two fixed lists that share nothing: `MODULES` for the crawl, `HELDOUT_MODULES` for
+held-out text. No module in either does anything visible when it is imported. A module that a
+platform or a Python version lacks is named in `PydocPages.absent`.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ __all__ = ["HELDOUT_MODULES", "MODULES", "PydocPages", "render", "topic_html"]
 MODULES: Final[tuple[str, ...]] = tuple(
     """
     abc argparse array ast asyncio asyncio.base_events asyncio.events asyncio.futures asyncio.locks
-    asyncio.protocols asyncio.queues asyncio.runners asyncio.streams asyncio.subprocess asyncio.tasks
-    asyncio.transports atexit base64 bdb binascii bisect builtins bz2 cProfile cmath cmd code codecs
-    codeop collections collections.abc compileall concurrent.futures concurrent.futures.process
-    concurrent.futures.thread configparser contextlib copy copyreg csv ctypes ctypes.util curses
-    curses.ascii dataclasses datetime dbm dbm.dumb decimal dis doctest email email.charset
-    email.contentmanager email.feedparser email.generator email.header email.headerregistry
-    email.message email.mime.application email.mime.multipart email.mime.text email.parser
-    email.policy email.utils encodings encodings.idna encodings.utf_8 enum errno faulthandler fcntl
-    filecmp fnmatch ftplib functools gc getpass glob gzip hashlib hmac html html.parser http
-    http.client http.cookiejar http.cookies http.server importlib importlib.abc importlib.machinery
-    importlib.metadata importlib.resources importlib.util inspect io ipaddress itertools json
-    json.decoder json.encoder keyword linecache locale logging logging.config logging.handlers lzma
-    mailbox marshal math mimetypes mmap modulefinder multiprocessing multiprocessing.connection
-    multiprocessing.context multiprocessing.managers multiprocessing.pool multiprocessing.process
-    multiprocessing.queues multiprocessing.shared_memory multiprocessing.synchronize numbers operator
-    os os.path pathlib pdb pickle pickletools pkgutil poplib pprint profile pstats pty pwd py_compile
-    pyclbr pydoc queue quopri random re reprlib resource runpy select selectors shelve shutil signal
-    site smtplib socket socketserver sqlite3 ssl stat string stringprep struct subprocess symtable sys
+    asyncio.protocols asyncio.queues asyncio.runners asyncio.streams asyncio.subprocess
+    asyncio.tasks asyncio.transports atexit base64 bdb binascii bisect builtins bz2 cProfile cmath
+    cmd code codecs codeop collections collections.abc compileall concurrent.futures
+    concurrent.futures.process concurrent.futures.thread configparser contextlib copy copyreg csv
+    ctypes ctypes.util curses curses.ascii dataclasses datetime dbm dbm.dumb decimal dis doctest
+    email email.charset email.contentmanager email.feedparser email.generator email.header
+    email.headerregistry email.message email.mime.application email.mime.multipart email.mime.text
+    email.parser email.policy email.utils encodings encodings.idna encodings.utf_8 enum errno
+    faulthandler fcntl filecmp fnmatch ftplib functools gc getpass glob gzip hashlib hmac html
+    html.parser http http.client http.cookiejar http.cookies http.server importlib importlib.abc
+    importlib.machinery importlib.metadata importlib.resources importlib.util inspect io ipaddress
+    itertools json json.decoder json.encoder keyword linecache locale logging logging.config
+    logging.handlers lzma mailbox marshal math mimetypes mmap modulefinder multiprocessing
+    multiprocessing.connection multiprocessing.context multiprocessing.managers
+    multiprocessing.pool multiprocessing.process multiprocessing.queues
+    multiprocessing.shared_memory multiprocessing.synchronize numbers operator os os.path pathlib
+    pdb pickle pickletools pkgutil poplib pprint profile pstats pty pwd py_compile pyclbr pydoc
+    queue quopri random re reprlib resource runpy select selectors shelve shutil signal site
+    smtplib socket socketserver sqlite3 ssl stat string stringprep struct subprocess symtable sys
     sysconfig tabnanny tempfile termios threading time timeit token tokenize trace traceback
     tracemalloc types typing unicodedata unittest unittest.case unittest.loader unittest.mock
     unittest.result unittest.runner unittest.suite urllib.error urllib.parse urllib.request
@@ -51,7 +52,7 @@ MODULES: Final[tuple[str, ...]] = tuple(
     wsgiref.headers wsgiref.simple_server wsgiref.util xml.dom xml.dom.minidom xml.dom.pulldom
     xml.etree.ElementTree xml.sax xml.sax.handler xml.sax.saxutils xml.sax.xmlreader xmlrpc.client
     xmlrpc.server zipapp zipimport zlib zoneinfo
-    """.split()
+    """.split()  # noqa: SIM905 - two hundred quotes and commas would hide the names
 )
 """Modules of the crawl: about 10 MB of HTML."""
 
@@ -59,7 +60,7 @@ HELDOUT_MODULES: Final[tuple[str, ...]] = tuple(
     """
     calendar colorsys contextvars difflib fileinput fractions getopt gettext graphlib heapq imaplib
     netrc optparse plistlib sched secrets shlex statistics tarfile textwrap tomllib zipfile
-    """.split()
+    """.split()  # noqa: SIM905 - as above
 )
 """Modules of the held-out text; none is in `MODULES`."""
 
@@ -87,8 +88,8 @@ def render(
 ) -> PydocPages:
     """Render the documentation of `modules` in a fresh interpreter.
 
-    The same Python gives the same pages: the child sees no site packages, no `PYTHON*` variable and a
-    fixed hash seed. No page names a directory of the machine.
+    The same Python gives the same pages: the child sees no site packages, no `PYTHON*` variable
+    and a fixed hash seed. No page names a directory of the machine.
 
     Args:
         kind: `html` as `pydoc -w` writes it, or plain `text`.

@@ -1,7 +1,7 @@
 """Ordinary web pages around a text: what a crawl of a small site looks like.
 
-Owns: the frame (head, navigation, sidebar, footer), the page of an article and the pages without any
-content of their own. Korean and English pages have one structure and their own words.
+Owns: the frame (head, navigation, sidebar, footer), the page of an article and the pages without
+any content of their own. Korean and English pages have one structure and their own words.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def article_page(
 
 
 def boilerplate_page(text: Article, url: str) -> str:
-    """Return a page that has nothing but buttons, form fields and links: one per line of the text."""
+    """Return a page of nothing but buttons, form fields and links: one per line of the text."""
     lines = text.text.split("\n")
     main = f"<h1>{text.title}</h1>\n" + "\n".join(
         f'<div class="control"><a href="#">{html.escape(line)}</a></div>' for line in lines

@@ -1,8 +1,8 @@
 """Writing WARC files: one gzip member per record, the same bytes every time.
 
-Owns: the bytes of `warcinfo`, `request` and `response` records as ISO 28500 (WARC 1.0) describes them,
-with block and payload digests, and their compression. Refuses: reading; the pipeline's reader and the
-peers' readers are what these files are tested with.
+Owns: the bytes of `warcinfo`, `request` and `response` records as ISO 28500 (WARC 1.0) describes
+them, with block and payload digests, and their compression. Refuses: reading; the pipeline's
+reader and the peers' readers are what these files are tested with.
 
 Nothing comes from the clock or a random source: the date is fixed and record ids are made from the
 record's URL (UUID version 5).
@@ -82,7 +82,8 @@ def response(page: Page) -> bytes:
 def gzip_member(data: bytes) -> bytes:
     """Return `data` as one gzip member without a time, a name or an operating system.
 
-    The compressed bytes are those of the running zlib; what they decompress to is the same everywhere.
+    The compressed bytes are those of the running zlib; what they decompress to is the same
+    everywhere.
 
     Example:
         >>> import gzip

@@ -32,7 +32,6 @@ from pydantic import BaseModel, ConfigDict
 from datatools.records import Kind
 
 __all__ = [
-    "Artifact",
     "Batch",
     "Bound",
     "BoundFilter",
@@ -532,19 +531,11 @@ class Order:
     table: Table
 
 
-@dataclass(frozen=True)
-class Artifact:
-    """A Global's result that is a file (a tokenizer, a classifier)."""
-
-    table: Table
-    filename: str
-
-
 class Global(Transform):
     """What must see everything: dedup, grouping, splitting, shuffling, mixing."""
 
     @abc.abstractmethod
-    def lower(self, rows: Rows, others: Mapping[str, Rows]) -> Decisions | Order | Artifact:
+    def lower(self, rows: Rows, others: Mapping[str, Rows]) -> Decisions | Order:
         """Say the step in verbs over `rows`; `others` holds what `references()` names."""
 
 

@@ -1,9 +1,10 @@
-"""Small prose for the judge: English from the standard library's docstrings, Korean from a grammar."""
+"""Small prose for the judge: English from docstrings, Korean from a grammar."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,16 +13,19 @@ from datatools.judge.arm import Text
 from datatools.judge.reference import ReferenceSet
 from datatools.judge.tiers import TIERS, Tier
 
-TRAIN_MODULES = (
-    "argparse asyncio collections csv datetime decimal difflib email.message fractions ftplib "
-    "functools http.client imaplib inspect io ipaddress logging mailbox"
-).split()
-NEUTRAL_MODULES = "pathlib random smtplib socket statistics string subprocess tarfile".split()
+TRAIN_MODULES = [
+    *("argparse", "asyncio", "collections", "csv", "datetime", "decimal", "difflib"),
+    *("email.message", "fractions", "ftplib", "functools", "http.client", "imaplib"),
+    *("inspect", "io", "ipaddress", "logging", "mailbox"),
+]
+NEUTRAL_MODULES = [
+    *("pathlib", "random", "smtplib", "socket", "statistics", "string", "subprocess", "tarfile"),
+]
 
 SYLLABLES = "가나다라마바사아자차하고노도로모보소오조구누두루무부수우주기니리미비시이지강남동문산"
-ADJECTIVES = "오래된 조용한 작은 새로운 푸른 따뜻한 낯선 깊은 가벼운 단단한 느린 밝은".split()
-VERBS = "지나갔다 바라보았다 떠올렸다 찾아냈다 기다렸다 옮겼다 배웠다 잊었다 그렸다 만났다".split()
-LINKS = "그래서 그러나 그리고 이튿날 마침내 한참 뒤에 그때".split()
+ADJECTIVES = ["오래된", "조용한", "작은", "새로운", "푸른", "따뜻한", "낯선", "깊은", "가벼운"]
+VERBS = ["지나갔다", "바라보았다", "떠올렸다", "찾아냈다", "기다렸다", "옮겼다", "배웠다"]
+LINKS = ["그래서", "그러나", "그리고", "이튿날", "마침내", "한참 뒤에", "그때"]
 
 
 def docstrings(modules: list[str]) -> list[str]:
@@ -29,10 +33,15 @@ def docstrings(modules: list[str]) -> list[str]:
     found: dict[str, None] = {}
     for name in modules:
         module = importlib.import_module(name)
-        members = [module, *(one for _, one in sorted(vars(module).items(), key=lambda item: item[0]))]
+        members = [
+            module,
+            *(one for _, one in sorted(vars(module).items(), key=lambda item: item[0])),
+        ]
         for one in list(members):
             if inspect.isclass(one):
-                members += [method for _, method in sorted(vars(one).items(), key=lambda item: item[0])]
+                members += [
+                    method for _, method in sorted(vars(one).items(), key=lambda item: item[0])
+                ]
         for one in members:
             own = one is module or getattr(one, "__module__", None) == name
             if own and (inspect.isroutine(one) or inspect.isclass(one) or one is module):
@@ -45,8 +54,8 @@ def docstrings(modules: list[str]) -> list[str]:
 def korean(count: int, seed: int) -> list[str]:
     draw = np.random.default_rng(seed)
 
-    def pick(words: object) -> str:
-        return str(draw.choice(np.array(list(words), dtype=object)))  # type: ignore[call-overload]
+    def pick(words: Sequence[str]) -> str:
+        return words[int(draw.integers(len(words)))]
 
     def noun() -> str:
         return pick(SYLLABLES) + pick(SYLLABLES)

@@ -80,7 +80,8 @@ def main() -> None:
             index = receive(requests)
         except EOFError:
             close_chains()
-            return
+            # Taking the interpreter down in order costs half a second and frees nothing we hold.
+            os._exit(0)
         replies.write(packed(_result(index, requests)))
         replies.flush()
 

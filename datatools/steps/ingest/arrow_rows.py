@@ -89,8 +89,10 @@ class ArrowRows:
                 # Of columns with one name the last counts, as of repeated keys in JSON.
                 taken = self._step.take(dict(zip(names, values, strict=True)), {})
             except UnusableRecordError as error:
+                # Without its native id a row is named by its place, in words no native id is in.
+                place = (offset,) if self._step.id is None else (offset, "place")
                 self._log.quarantined(
-                    self._id(offset), error.reason, offset=offset, detail=error.detail
+                    self._id(*place), error.reason, offset=offset, detail=error.detail
                 )
                 continue
             text = taken.text
@@ -111,14 +113,14 @@ class ArrowRows:
     def lost(self, rows: int, detail: str) -> None:
         """Quarantine what could not be read after the rows so far."""
         self._log.quarantined(
-            make_id(self._label, self._relpath, self.row, "lost"),
+            self._id(self.row, "lost"),
             "rows_lost",
             offset=self.row,
             detail=f"{rows} rows from here on: {detail}",
         )
 
-    def _id(self, key: str | int) -> str:
-        return make_id(self._label, self._relpath, key)
+    def _id(self, *key: str | int) -> str:
+        return make_id(self._label, self._relpath, *key)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -155,11 +157,10 @@ def _values(array: pa.Array) -> tuple[list[Any], list[int]]:
     if _is_bytes(kind):
         # Writers that set no logical type store text as bytes.
         return [_decoded(value) for value in array.to_pylist()], []
+    if pa.types.is_duration(kind) or pa.types.is_interval(kind):
+        return [None if value is None else str(value) for value in array.to_pylist()], []
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-        try:
-            return array.cast(pa.string()).to_pylist(), []
-        except pa.ArrowNotImplementedError:  # durations and intervals
-            return [None if value is None else str(value) for value in array.to_pylist()], []
+        return array.cast(pa.string()).to_pylist(), []
     return array.to_pylist(), []
 
 
@@ -167,7 +168,7 @@ def _texts(array: pa.Array) -> tuple[list[Any], list[int]]:
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
-        # Either a string is not UTF-8, which costs its row, or the offsets are wrong, which costs all.
+        # A string that is not UTF-8 costs its row; wrong offsets, which validate again, cost all.
         large = pa.types.is_large_string(array.type)
         raw = array.view(pa.large_binary() if large else pa.binary())
         raw.validate(full=True)

@@ -49,11 +49,12 @@ class ColumnNames(Source):
     """Field that holds the text. A record without it, or with anything but a string in it, is
     quarantined; an empty string is a text."""
     id: str | None = None
-    """Field that holds the record's own id, a string or an integer, unique under the source's label.
-    Ids are then made from it and not from the position, so that reordering the file changes no id."""
+    """Field that holds the record's own id, a string or an integer, unique under the source's
+    label. Ids are then made from it and not from the position, so that reordering the file changes
+    no id."""
     url: str | None = "url"
-    """Field that holds the address. Of this and the following fields a string is taken; anything else
-    stays in `meta`."""
+    """Field that holds the address. Of this and the following fields a string is taken; anything
+    else stays in `meta`."""
     date: str | None = "date"
     """Field that holds the date, in any form."""
     language: str | None = "language"
@@ -71,8 +72,8 @@ class ColumnNames(Source):
             notes: What the reader adds to `meta`; names begin with an underscore.
 
         Raises:
-            UnusableRecordError: The text or the id is missing or of another type, or the rest cannot be
-                said in JSON.
+            UnusableRecordError: The text or the id is missing or of another type, or the rest
+                cannot be said in JSON.
         """
         text = record.pop(self.text, None)
         if type(text) is not str:

@@ -3,8 +3,8 @@
 Owns: expanding path patterns to input files in canonical order, telling whether a file is still the
 same, and reading at a position. Refuses: what the bytes mean.
 
-Local paths are opened directly; anything with `scheme://` goes through fsspec, which is imported only
-then.
+Local paths are opened directly; anything with `scheme://` goes through fsspec, which is imported
+only then.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class InputFile:
 
     Attributes:
         path: Where to open it.
-        relpath: Its name in ids and reports: the path relative to its pattern's fixed part, with `/`.
-            Bytes of a local name that are not UTF-8 are written `\xNN`.
+        relpath: Its name in ids and reports: the path relative to its pattern's fixed part, with
+            `/`. Bytes of a local name that are not UTF-8 are written `\xNN`.
         size: Bytes as stored.
-        fingerprint: Equal as long as the file is the same: size, mtime and inode of a local file, the
-            ETag of a remote one.
+        fingerprint: Equal as long as the file is the same: size, mtime and inode of a local file,
+            the ETag of a remote one.
     """
 
     path: str
@@ -275,9 +275,9 @@ class FileSource(Source):
     """A source that reads files."""
 
     paths: tuple[str, ...] = Field(min_length=1)
-    """Files to read: paths or patterns (`*`, `?`, `[...]`, `**` for any depth), local or any address
-    fsspec knows (`s3://bucket/crawl/*.gz`). Ids are made from the path relative to the pattern's fixed
-    part, so moving the folder changes no id; a plain path gives its file name."""
+    """Files to read: paths or patterns (`*`, `?`, `[...]`, `**` for any depth), local or any
+    address fsspec knows (`s3://bucket/crawl/*.gz`). Ids are made from the path relative to the
+    pattern's fixed part, so moving the folder changes no id; a plain path gives its file name."""
 
     @field_validator("paths", mode="before")
     @classmethod

@@ -16,7 +16,7 @@ __all__ = ["DocumentFrames", "Row", "to_json"]
 
 
 class Row(NamedTuple):
-    """One document as a reader makes it, without the columns that are the same for the whole file."""
+    """One document as a reader makes it, without the columns that are one for the file."""
 
     id: str
     offset: int
@@ -76,16 +76,16 @@ class DocumentFrames:
 
 
 def to_json(value: Any) -> str:
-    """Return a JSON object as `meta` holds it, keys in the order given.
+    r"""Return a JSON object as `meta` holds it, keys in the order given.
 
-    Bytes become text if they are UTF-8, else base64; NaN and infinities become null, as JSON has none;
-    what else JSON cannot say (decimals, durations) becomes its string.
+    Bytes become text if they are UTF-8, else base64; NaN and infinities become null, as JSON has
+    none; what else JSON cannot say (decimals, durations) becomes its string.
 
     Raises:
         TypeError: The value is nested deeper than 254 levels.
 
     Example:
-        >>> to_json({"name": "가", "key": b"\\xff"})
+        >>> to_json({"name": "가", "key": b"\xff"})
         '{"name":"가","key":"/w=="}'
     """
     return orjson.dumps(value, default=_in_words).decode()

@@ -1,9 +1,9 @@
 """gzip files as a run of members, with the length and the check sum of each verified.
 
 References:
-    P. Deutsch, RFC 1952, GZIP file format specification 4.3, 1996: section 2.2, a file is a series of
-    members; section 2.3.1, the four reserved flag bits (reference: bits 5 to 7) must be zero.
-    P. Deutsch, RFC 1951, DEFLATE 1.3, 1996: section 3.2.4, a stored block holds at most 65,535 bytes.
+    P. Deutsch, RFC 1952, GZIP file format specification 4.3, 1996: section 2.2, a file is a series
+    of members; section 2.3.1, the reserved flag bits 5 to 7 must be zero.
+    P. Deutsch, RFC 1951, DEFLATE 1.3, 1996: section 3.2.4, a stored block has at most 65,535 bytes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class GzipMember:
         self._produced = 0
 
     def read(self, limit: int) -> bytes:
-        """Return up to `limit` inflated bytes; empty once the member has ended, trailer verified."""
+        """Return up to `limit` inflated bytes; empty once the member has ended, verified."""
         inflater = self._inflater
         while not inflater.eof:
             fed = self._fed or self._file.read_at(self.position, _FEED_BYTES)

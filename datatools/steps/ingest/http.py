@@ -72,8 +72,8 @@ class HttpHead:
 def parse_head(block: bytes) -> HttpHead:
     r"""Return the head of an HTTP response.
 
-    Line ends may be CRLF or LF, folded lines are joined, a line without a colon is passed over. A head
-    that nothing follows has an empty body.
+    Line ends may be CRLF or LF, folded lines are joined, a line without a colon is passed over. A
+    head that nothing follows has an empty body.
 
     Raises:
         HttpError: There is no status line, or the head is longer than 64 KiB.
@@ -212,7 +212,7 @@ def _inflated(data: bytes, wbits: int) -> Iterator[bytes]:
             yield piece
             if not data and not piece and not inflater.eof:
                 raise _BrokenCodingError(_CUT, cut=True)
-        # Members may follow one another; anything else after the end is passed over, as browsers do.
+        # Members may follow one another; what else comes after the end browsers pass over, too.
         data = inflater.unused_data if inflater.unused_data[:2] == b"\x1f\x8b" else b""
 
 

@@ -21,8 +21,8 @@ def split_lines(
         max_bytes: Lines longer than this, without their `\n`, are measured and let go.
 
     Yields:
-        Position of the line's first byte, position after its `\n`, and the line without the `\n`, None
-        if it is too long. The lines tile the stream.
+        Position of the line's first byte, position after its `\n`, and the line without the `\n`,
+        None if it is too long. The lines tile the stream.
 
     Example:
         >>> list(split_lines([b"a\nb", b"c\n", b"d"], 0, 10))

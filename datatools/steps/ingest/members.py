@@ -1,11 +1,11 @@
-"""Compressed files as a run of members: the parts a gzip or zstd file is made of, each with its own end.
+"""Compressed files as a run of members, as gzip and zstd files are, each with its own end.
 
 Owns: what a reader asks of a member, whatever the compression: bounded reading, a verdict when it
 ends, and the search for the next whole one after damage. `gzip_members` and `zstd_frames` answer.
 
-Standard readers take a cut stream for a short one (reference: `zstandard` and `fsspec` return what
-there is without an error; `warcio` gives a partial record), so the verdict is ours: a member that has
-not ended with its own check sum raises `DamagedMemberError`.
+Standard readers take a cut stream for a short one (`zstandard` and `fsspec` return what
+there is without an error, `warcio` gives a partial record), so the verdict is ours: a member that
+has not ended with its own check sum raises `DamagedMemberError`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Damage = Literal["truncated", "corrupt", "bomb"]
 
 MAX_RATIO: Final = 200
 FREE_BYTES: Final = 1 << 20
-"""A member may grow to `FREE_BYTES + MAX_RATIO * stored bytes`. Text reaches about 20:1; deflate cannot
-exceed 1,032:1 and zstd 32,768:1, which is what bombs use."""
+"""A member may grow to `FREE_BYTES + MAX_RATIO * stored bytes`. Text reaches about 20:1; deflate
+cannot exceed 1,032:1 and zstd 32,768:1, which is what bombs use."""
 
 
 class DamagedMemberError(Exception):
@@ -54,7 +54,7 @@ class Member(Protocol):
     """Next stored byte to read; once the member has ended, the end of the member."""
 
     def read(self, limit: int) -> bytes:
-        """Return the next decompressed bytes, about `limit` at most; empty once the member has ended.
+        """Return the next decompressed bytes, about `limit` at most; empty once it has ended.
 
         Raises:
             DamagedMemberError: It is not whole.
@@ -67,7 +67,7 @@ class Container(Protocol):
     name: str
     """What it is called in messages."""
     span: int
-    """Members that follow one another for this many stored bytes cannot lie inside another member."""
+    """Whole members in a row for this many stored bytes cannot lie inside another member."""
 
     def open(self, file: StoredFile, start: int, *, max_ratio: int | None) -> Member:
         """Return the member that starts at `start`."""
@@ -79,7 +79,7 @@ class Container(Protocol):
 def whole_member_end(
     container: Container, file: StoredFile, start: int, opens_with: bytes
 ) -> int | None:
-    """Return where the member at `start` ends, or None unless it is whole and opens with the bytes."""
+    """Return where the member at `start` ends; None unless it is whole and opens so."""
     member = container.open(file, start, max_ratio=MAX_RATIO)
     head = b""
     try:
@@ -108,8 +108,8 @@ def find_member(
 ) -> int | None:
     """Return the first position in `[start, end)` where a whole member starts, or None.
 
-    A member can hold the bytes of another file's members, stored uncompressed, so that a false start
-    looks whole. With `span` at the container's own, the start is certain.
+    A member can hold the bytes of another file's members, stored uncompressed, so that a false
+    start looks whole. With `span` at the container's own, the start is certain.
 
     Args:
         container: The kind of file.
@@ -117,8 +117,8 @@ def find_member(
         start: Where to begin looking.
         end: Where to stop looking; the member itself may go beyond.
         opens_with: What its decompressed bytes must begin with.
-        span: Whole members must follow one another from the start for this many stored bytes, or up to
-            the end of the file.
+        span: Whole members must follow one another from the start for this many stored bytes, or up
+            to the end of the file.
     """
     for candidate in container.candidates(file, start, end):
         reached = whole_member_end(container, file, candidate, opens_with)
@@ -164,17 +164,19 @@ class Checked:
         """Return the next bytes of the member; empty once it has ended.
 
         Raises:
-            DamagedMemberError: It is not whole. What came before a cut is handed out first; of a member held
-                whole whose bytes are wrong nothing is.
+            DamagedMemberError: It is not whole. What came before a cut is handed out first; of a
+                member held whole whose bytes are wrong nothing is.
         """
         if not self._filled:
             self._fill()
-        if self._held:
-            return self._held.popleft()
-        self.position = self._member.position
-        if self._damage is not None:
-            raise self._damage
-        return self._member.read(limit)
+        data = self._held.popleft() if self._held else b""
+        if not data:
+            if self._damage is not None:
+                raise self._damage
+            data = self._member.read(limit)
+        if data:
+            self.position = self._member.position
+        return data
 
     def _fill(self) -> None:
         self._filled = True

@@ -19,9 +19,9 @@ __all__ = ["ReadDataset"]
 class ReadDataset(ColumnNames):
     """Reads documents from a dataset of the library `datasets`.
 
-    `path` is a folder that `save_to_disk` made, a folder of data files that `load_dataset` reads, or a
-    name on the hub. Columns become `meta` as in ReadParquet. Ranges and `offset` are row numbers. A hub
-    dataset is downloaded to the library's own cache; no code from it is run.
+    `path` is a folder that `save_to_disk` made, a folder of data files that `load_dataset` reads,
+    or a name on the hub. Columns become `meta` as in ReadParquet. Ranges and `offset` are row
+    numbers. A hub dataset is downloaded to the library's own cache; no code from it is run.
 
     Example:
         >>> ReadDataset(path="corpus/on/disk", split="validation").split

@@ -48,17 +48,18 @@ _FOREIGN: Final = (
 class ReadJsonl(ColumnNames, FileSource):
     r"""Reads documents from JSON Lines, plain or compressed with gzip or zstd.
 
-    A line is cut at `\n` only. Fields that become no column are kept in `meta`, as JSON. Quarantined,
-    each with its reason and place, is a line that is not UTF-8, not one JSON value, not an object, has
-    no text, holds an integer beyond 64 bits, or is too long. A blank line is a skipped range. A last line
-    without its line end is kept if it parses, and is incomplete input if it does not.
+    A line is cut at `\n` only. Fields that become no column are kept in `meta`, as JSON.
+    Quarantined, each with its reason and place, is a line that is not UTF-8, not one JSON value,
+    not an object, has no text, holds an integer beyond 64 bits, or is too long. A blank line is a
+    skipped range. A last line without its line end is kept if it parses, and is incomplete input if
+    it does not.
 
-    Lone surrogates, which JSON can escape and UTF-8 cannot hold, become U+FFFD; `meta` counts them as
-    `_replaced_chars`. Of a repeated key the last value counts. Whether native ids are unique is checked
-    over the whole dataset, not here.
+    Lone surrogates, which JSON can escape and UTF-8 cannot hold, become U+FFFD; `meta` counts them
+    as `_replaced_chars`. Of a repeated key the last value counts. Whether native ids are unique is
+    checked over the whole dataset, not here.
 
-    A compressed file is one unit, because lines do not end where its members do; `offset` is where the
-    line's member begins and `meta` holds the position in it as `_stream_offset`.
+    A compressed file is one unit, because lines do not end where its members do; `offset` is where
+    the line's member begins and `meta` holds the position in it as `_stream_offset`.
 
     Example:
         >>> ReadJsonl(paths="posts/*.jsonl.zst", text="body", id="post_id").text
@@ -69,8 +70,8 @@ class ReadJsonl(ColumnNames, FileSource):
     libraries: ClassVar[tuple[str, ...]] = ("orjson", "zstandard")
 
     max_record_bytes: int = Field(default=32 << 20, ge=1)
-    """Longest line, in bytes; longer ones are quarantined. Raising it raises the memory a worker may
-    need, to about six times as much."""
+    """Longest line, in bytes; longer ones are quarantined. Raising it raises the memory a worker
+    may need, to about six times as much."""
 
     def _split(self, file: InputFile) -> list[Unit]:
         with open_file(file) as stored:
@@ -252,8 +253,10 @@ class _Reading:
     def _id(self, offset: int, position: int, native_id: str | None = None) -> str:
         if native_id is not None:
             return make_id(self._label, self._unit.relpath, native_id)
-        parts = (offset, position) if position else (offset,)
-        return make_id(self._label, self._unit.relpath, *parts)
+        place: tuple[int | str, ...] = (offset, position) if position else (offset,)
+        if self._step.id is not None:
+            place = (*place, "place")  # words that no native id is in
+        return make_id(self._label, self._unit.relpath, *place)
 
     def _quarantine(self, error: UnusableRecordError, offset: int, position: int) -> None:
         detail = error.detail
@@ -300,7 +303,7 @@ class _Run:
         return start, position - base
 
 
-# ---------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 # JSON
 
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")

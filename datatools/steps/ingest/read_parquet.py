@@ -22,14 +22,15 @@ _MAGIC: Final = b"PAR1"
 class ReadParquet(ColumnNames, FileSource):
     """Reads documents from Parquet files.
 
-    The text column may hold strings, large strings, dictionaries of them, or bytes that are UTF-8. Columns
-    that become no column of the document are kept in `meta`: nested ones as they are, dates, times and
-    decimals as strings, bytes as base64 unless they are UTF-8. A row without text, or with a string that is
-    not UTF-8, is quarantined.
+    The text column may hold strings, large strings, dictionaries of them, or bytes that are UTF-8.
+    Columns that become no column of the document are kept in `meta`: nested ones as they are,
+    dates, times and decimals as strings, bytes as base64 unless they are UTF-8. A row without text,
+    or with a string that is not UTF-8, is quarantined.
 
-    Ranges are counted in row groups, and `offset` is the row's number in the file. A row group that cannot
-    be read is incomplete input; one that breaks after some of its rows were taken is consumed, and the
-    rest of it quarantined as `rows_lost`. A file whose footer cannot be read is one incomplete unit.
+    Ranges are counted in row groups, and `offset` is the row's number in the file. A row group that
+    cannot be read is incomplete input; one that breaks after some of its rows were taken is
+    consumed, and the rest of it quarantined as `rows_lost`. A file whose footer cannot be read is
+    one incomplete unit.
 
     Example:
         >>> ReadParquet(paths="dump/*.parquet", text="content").unit_bytes
@@ -55,16 +56,16 @@ class ReadParquet(ColumnNames, FileSource):
                 return [file.unit(0, 1)]  # reading it will say what is wrong
             check_columns(self, schema, file.path)
             metadata = parquet.metadata
+            # Not the columns' stored sizes: asking for those of an encrypted column ends the
+            # process (pyarrow 26.0.1). Each row group has its share of the file instead.
             sizes = [
-                sum(
-                    metadata.row_group(group).column(column).total_compressed_size
-                    for column in range(metadata.num_columns)
-                )
+                metadata.row_group(group).total_byte_size
                 for group in range(metadata.num_row_groups)
             ]
+        share = file.size / max(sum(sizes), 1)
         starts, size = [0], 0
         for group, group_bytes in enumerate(sizes):
-            if size and size + group_bytes > self.unit_bytes:
+            if size and (size + group_bytes) * share > self.unit_bytes:
                 starts.append(group)
                 size = 0
             size += group_bytes
@@ -97,7 +98,7 @@ class ReadParquet(ColumnNames, FileSource):
                     ):
                         yield from rows.take(batch)
                     problem = ""
-                # Damaged pages raise anything from ArrowInvalid to MemoryError and UnicodeDecodeError.
+                # Damaged pages raise anything from ArrowInvalid to MemoryError.
                 except Exception as error:
                     problem = _words(error)
                 missing = first + group.num_rows - rows.row
@@ -113,8 +114,11 @@ class ReadParquet(ColumnNames, FileSource):
 def _open(stored: StoredFile) -> pq.ParquetFile:
     parquet = pq.ParquetFile(stored.raw, pre_buffer=False)
     metadata = parquet.metadata
-    counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-    if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    counts = [group.num_rows for group in groups]
+    if sum(counts) != metadata.num_rows or any(
+        group.num_rows < 0 or group.total_byte_size < 0 for group in groups
+    ):
         raise ValueError(f"its row groups hold {sum(counts)} rows, it promises {metadata.num_rows}")
     return parquet
 

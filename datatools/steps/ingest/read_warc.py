@@ -1,7 +1,7 @@
 """ReadWarc: pages from web archives, with every byte of the archive accounted for.
 
-Reads `.warc`, `.warc.gz` and `.warc.zst`, and the text of WET files. One record per gzip member or zstd
-frame is the rule, and what makes a file divisible; a file compressed as a whole is one unit.
+Reads `.warc`, `.warc.gz` and `.warc.zst`, and the text of WET files. One record per gzip member or
+zstd frame is the rule, and what makes a file divisible; a file compressed as a whole is one unit.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ class ReadWarc(FileSource):
 
     Kept are `response` records with HTTP status 200 and an HTML content type, whose `html` is UTF-8
     whatever the page was written in (`text` is null until a step extracts it), and `conversion`
-    records, whose `text` is set. Every other kind of record is a skipped range whose reason names the
-    kind. A record whose length, digest, codings or size are wrong is quarantined; damage costs the
-    records it touches, and reading goes on at the next record.
+    records, whose `text` is set. Every other kind of record is a skipped range whose reason names
+    the kind. A record whose length, digest, codings or size are wrong is quarantined; damage costs
+    the records it touches, and reading goes on at the next record.
 
     `meta` holds `charset`, what named it (`charset_from`), `content_type`, `http_status`,
-    `replaced_chars` (U+FFFD for bytes that no encoding explains), `payload_digest`, `record_id`, and
-    `truncated` where the crawler says that it cut the page. `offset` is where the record's gzip member
-    begins; of a file compressed as a whole, `meta` holds the position in the decompressed stream as
-    `stream_offset`.
+    `replaced_chars` (U+FFFD for bytes that no encoding explains), `payload_digest`, `record_id`,
+    and `truncated` where the crawler says that it cut the page. `offset` is where the record's gzip
+    member begins; of a file compressed as a whole, `meta` holds the position in the decompressed
+    stream as `stream_offset`.
 
     Example:
         >>> ReadWarc(paths=["crawl/*.warc.gz"]).max_record_bytes
@@ -83,8 +83,8 @@ class ReadWarc(FileSource):
     """Largest page, in bytes, before and after its codings are undone; larger ones are quarantined.
     Raising it raises the memory a worker may need, to about four times as much."""
     verify_digests: bool = True
-    """Whether pages are compared with the digests their records carry. Off saves about a tenth of the
-    reading time, and damage inside an uncompressed page then goes unseen."""
+    """Whether pages are compared with the digests their records carry. Off saves about a tenth of
+    the reading time, and damage inside an uncompressed page then goes unseen."""
 
     def _split(self, file: InputFile) -> list[Unit]:
         with open_file(file) as stored:
@@ -251,7 +251,8 @@ class _Reading:
             self._log.consumed(start, end)
             return
         if read_to > start:
-            # Records of this member were kept before the damage showed; its last byte stands for it.
+            # Records of this member were kept before the damage showed; its last byte stands for
+            # it.
             read_to = min(read_to, end - 1)
             self._log.consumed(start, read_to)
         self._log.incomplete(read_to, end, damage.detail)

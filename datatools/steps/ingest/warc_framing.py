@@ -1,17 +1,17 @@
 """Where the records of a WARC stream begin and end, checked against what their headers claim.
 
-Owns: cutting a stream of bytes into record headers and blocks, and finding the next record after one
-that lies about its length or is not a record. Refuses: what a record means, and compression.
+Owns: cutting a stream of bytes into record headers and blocks, and finding the next record after
+one that lies about its length or is not a record. Refuses: what a record means, and compression.
 
-Readers trust Content-Length and so lose what follows a wrong one: a length of 10^15 swallows the next
-records in `warcio` 1.8.1 and `fastwarc` 2.0.1 alike. Here a block must be followed by the end of the
-stream or by another record; otherwise reading goes on at the next header that parses. `fastwarc` parses
-the header block once its bounds are known.
+Readers trust Content-Length and so lose what follows a wrong one: a length of 10^15 swallows the
+next records in `warcio` 1.8.1 and `fastwarc` 2.0.1 alike. Here a block must be followed by the end
+of the stream or by another record; otherwise reading goes on at the next header that parses.
+`fastwarc` parses the header block once its bounds are known.
 
 References:
     IIPC, The WARC Format 1.1, 2017: section 4, `header CRLF block CRLF CRLF`; version lines are
-    `WARC/1.0` and `WARC/1.1`, and drafts (0.17, 0.18) are still about. Limits of the header block
-    (64 KiB, 500 fields) are ours; Heritrix and wget stay below 4 KiB.
+    `WARC/1.0` and `WARC/1.1`, and drafts (0.17, 0.18) are still about. The limits of the
+    header block (64 KiB, 500 lines) are ours.
 """
 
 from __future__ import annotations
@@ -159,7 +159,8 @@ class Framed:
     Attributes:
         start: Position of the first byte.
         end: One past the last; the next stretch starts here.
-        headers: Header fields by lower-case name, the last of a repeated one; empty when unreadable.
+        headers: Header fields by lower-case name, the last of a repeated one; empty when
+            unreadable.
         length: Bytes of the block.
         block: The block; of one longer than the limit the first 64 KiB.
         problem: What is wrong with it, or None.
@@ -248,7 +249,8 @@ def _header_at(window: Window, start: int) -> tuple[dict[str, str], int, int] | 
         return cut if ended else _TOO_LONG
     if head.count(b"\n") > _MAX_HEADER_LINES:
         return _TOO_LONG
-    # Not `WarcRecord.from_bytes`: it allocates what Content-Length says, and 10^15 aborts the process.
+    # Not `WarcRecord.from_bytes`: it allocates what Content-Length says, and 10^15 aborts the
+    # process.
     fields_of = HeaderMap()
     try:
         fields_of.parse(BytesIO(_BARE_LF.sub(b"\r\n", head)))

@@ -4,8 +4,8 @@ Owns: which records are pages, their digests, and turning a block into text. Ref
 begin and end (`warc_framing`).
 
 References:
-    IIPC, The WARC Format 1.1, 2017: section 5.8 and 5.9 (digests; the payload of an HTTP response is
-    its body), section 5.13 (WARC-Truncated), section 6 (record types).
+    IIPC, The WARC Format 1.1, 2017: section 5 (WARC-Block-Digest, WARC-Payload-Digest, where
+    the payload of an HTTP response is its body, and WARC-Truncated), section 6 (record types).
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _charset(content_type: str) -> str | None:
     return found[1] if found else None
 
 
-# ---------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 # Digests
 
 _MATCH, _MISMATCH, _UNKNOWN = "match", "mismatch", "unknown"

@@ -1,14 +1,14 @@
 """zstd files as a run of frames, read block by block so that a cut is seen and a bomb is bounded.
 
-A frame's own block headers say where it ends, so truncation is known whatever the library makes of it
-(`zstandard` 0.25 returns what there is without an error), and no step grows by more than one block.
-A frame without a check sum hides a flipped bit; nothing here can see it.
+A frame's own block headers say where it ends, so truncation is known whatever the library makes of
+it (`zstandard` 0.25 returns what there is without an error), and no step grows by more than one
+block. A frame without a check sum hides a flipped bit; nothing here can see it.
 
 References:
-    Y. Collet and M. Kucherawy, RFC 8878, Zstandard Compression, 2021: section 3.1.1 frames and blocks,
-    section 3.1.2 skippable frames. A block's content is at most 128 KiB.
-    IIPC, WARC compression with zstd 1.0, 2021: a dictionary travels in a skippable frame of type
-    0x184D2A5D at the file's start.
+    Y. Collet and M. Kucherawy, RFC 8878, Zstandard Compression, 2021: section 3.1.1 frames and
+    blocks, section 3.1.2 skippable frames. A block's content is at most 128 KiB.
+    IIPC, Zstandard Compression for WARC Files 1.0, proposed specification: a dictionary travels in
+    a skippable frame of type 0x184D2A5D at the file's start.
 """
 
 from __future__ import annotations

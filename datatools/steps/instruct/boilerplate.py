@@ -13,6 +13,7 @@ from typing import Final
 
 __all__ = ["strip_boilerplate"]
 
+_MOST_SENTENCES: Final = 8
 _TRAILING: Final = " \t.,!?~…^*_:;)ㅎㅋㅠㅜ♡♥☆★-"
 
 _OPENING: Final = re.compile(
@@ -47,13 +48,15 @@ _CLOSING: Final = re.compile(
     r"|have a (?:nice|good|great) day",
     re.IGNORECASE,
 )
-_SENTENCE_END: Final = re.compile(r"[.!?~…]+[\^ㅎㅋㅠㅜ:) ]*\s")
+# Only from the first mark of a run: else a line of 100,000 dots would be read 100,000 times.
+_SENTENCE_END: Final = re.compile(r"(?<![.!?~…])[.!?~…]+[\^ㅎㅋㅠㅜ:) ]*\s")
 
 
 def strip_boilerplate(text: str) -> str:
     r"""Return `text` without greetings at its beginning and closing lines at its end.
 
-    Whole sentences only; a sentence that says more than the phrase stays. May return an empty text.
+    Whole sentences only, at most eight at each end; a sentence that says more than the phrase
+    stays. May return an empty text.
 
     Example:
         >>> strip_boilerplate("안녕하세요! 9시에 엽니다. 도움이 되셨길 바랍니다^^")
@@ -63,14 +66,14 @@ def strip_boilerplate(text: str) -> str:
         >>> strip_boilerplate("안녕하세요는 인사말입니다.")
         '안녕하세요는 인사말입니다.'
     """
-    while True:
+    for _ in range(_MOST_SENTENCES):
         line, _, rest = text.lstrip().partition("\n")
         end = _SENTENCE_END.search(line)
         sentence, after = (line[: end.end()], line[end.end() :]) if end else (line, "")
         if not _OPENING.fullmatch(sentence.strip(_TRAILING)):
             break
         text = "\n".join(part for part in (after, rest) if part)
-    while True:
+    for _ in range(_MOST_SENTENCES):
         head, _, line = text.rstrip().rpartition("\n")
         start = max((end.end() for end in _SENTENCE_END.finditer(line)), default=0)
         if not _CLOSING.fullmatch(line[start:].strip(_TRAILING + "(\t ")):

@@ -1,4 +1,5 @@
-"""What the readers' tests share: a strict log, reading everything, and archives written by warcio."""
+"""What the readers' tests share: a strict log, reading everything, and archives written by
+warcio."""
 
 import gzip
 import io

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from datatools.steps.ingest.charset import codec_of, decode_page
 
-KOREAN = "똠방각하는 펲시콜라를 좋아했다. 정부는 오늘 새로운 대책을 발표하고 국회에 보고할 예정이다."
+KOREAN = (
+    "똠방각하는 펲시콜라를 좋아했다. 정부는 오늘 새로운 대책을 발표하고 국회에 보고할 예정이다."
+)
 ENGLISH = "The government will present the new plan to parliament today."
 JAPANESE = "政府は本日、新しい対策を発表し、国会に報告する予定です。日本語のテキスト。"
 CHINESE = "政府今天公布了新的措施，并将向议会报告。这是一个简体中文的例子。"

@@ -1,7 +1,6 @@
 """Pages from web archives, with every byte accounted for."""
 
 import gzip
-import io
 import json
 import random
 import subprocess
@@ -140,7 +139,9 @@ def test_a_large_compressed_file_is_divided_at_records(warc, write_warc, warc_re
 
 def test_an_archive_inside_a_page_divides_no_unit(warc, write_warc, warc_record, read_all):
     rng = random.Random(0)
-    inner, _ = write_warc([warc_record(rng.randbytes(900), url=f"http://in/{n}") for n in range(30)])
+    inner, _ = write_warc(
+        [warc_record(rng.randbytes(900), url=f"http://in/{n}") for n in range(30)]
+    )
     records = []
     for number in range(12):
         noise = warc_record(rng.randbytes(60_000), url=f"http://noise/{number}")
@@ -291,7 +292,9 @@ def test_of_a_member_too_large_to_hold_records_are_kept_and_its_damage_is_told(
     warc, write_warc, warc_record, read_all, gzip_bytes
 ):
     rng = random.Random(0)
-    records = [warc_record(rng.randbytes(9000).hex().encode(), url=f"http://x/{n}") for n in range(9)]
+    records = [
+        warc_record(rng.randbytes(9000).hex().encode(), url=f"http://x/{n}") for n in range(9)
+    ]
     data = gzip_bytes(write_warc(records, compress=False)[0])
     wrong = data[:-8] + b"\0\0\0\0" + data[-4:]
     assert read_all(ReadWarc(paths=warc(wrong))).rows == []
@@ -380,7 +383,7 @@ def test_remote_files_are_read_like_local_ones(warc, write_warc, pages, read_all
     assert whole_records(remote.rows) == whole_records(local.rows)
 
 
-# ---------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 # Real archives
 
 

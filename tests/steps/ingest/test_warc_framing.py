@@ -161,8 +161,8 @@ def test_a_length_that_would_fill_the_memory_allocates_nothing():
 
 def test_reading_from_any_record_on_gives_the_same_records():
     data = (
-        record(b"a") + record(b"y" * 500, length=100) + record(b"b") + b"junk\n\n" + record(b"c" * 3000)
-        + b"\0\0" + record(b"d")
+        record(b"a") + record(b"y" * 500, length=100) + record(b"b") + b"junk\n\n"
+        + record(b"c" * 3000) + b"\0\0" + record(b"d")
     )  # fmt: skip
     whole = frame(data)
     file = StoredFile(io.BytesIO(data), len(data))
@@ -172,7 +172,8 @@ def test_reading_from_any_record_on_gives_the_same_records():
 
 
 PIECES = st.sampled_from(
-    [b"WARC/1.0\r\n", b"WARC-Type: a\r\n", b"WARC-Record-ID: b\r\n", b"Content-Length: 3\r\n", b"\r\n",
+    [b"WARC/1.0\r\n", b"WARC-Type: a\r\n", b"WARC-Record-ID: b\r\n", b"Content-Length: 3\r\n",
+     b"\r\n",
      b"\n", b"abc", b"\r\n\r\n", b"WARC/", b"Content-Length: 99999\r\n", b"\0", record(b"xyz")]
 )  # fmt: skip
 

@@ -107,7 +107,9 @@ def test_a_skippable_frame_has_no_content():
 
 @pytest.mark.parametrize("pack_dictionary", [False, True])
 def test_a_dictionary_at_the_start_of_the_file_is_used(pack_dictionary):
-    samples = [f"WARC/1.0 page {n} 한국어 문장 and English words {n * 7}".encode() for n in range(2000)]
+    samples = [
+        f"WARC/1.0 page {n} 한국어 문장 and English words {n * 7}".encode() for n in range(2000)
+    ]
     dictionary = zstandard.train_dictionary(4096, samples)
     body = dictionary.as_bytes()
     body = packed(body) if pack_dictionary else body

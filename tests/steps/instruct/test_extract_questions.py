@@ -229,11 +229,9 @@ def test_keys_do_not_depend_on_the_order_or_the_number_of_questions_on_the_page(
 
 
 def test_a_question_with_its_own_id_is_keyed_by_it():
-    html = (
-        b'<script type="application/ld+json">{"@context": "https://schema.org", "@type": "Question",'
-        b'"@id": "https://x.example/q#q77", "name": "Why?", "acceptedAnswer": {"text": "So."}}'
-        b"</script>"
-    )
+    html = b"""<script type="application/ld+json">{"@context": "https://schema.org",
+        "@type": "Question", "@id": "https://x.example/q#q77", "name": "Why?",
+        "acceptedAnswer": {"text": "So."}}</script>"""
     assert children(html)["key"].to_list() == ["q77"]
     kept, _ = ExtractQuestions().apply(pl.DataFrame({"id": ["doc"], "html": [html]}))
     assert kept["id"].to_list() == [make_id("doc", "ExtractQuestions", "q77")]
@@ -241,8 +239,9 @@ def test_a_question_with_its_own_id_is_keyed_by_it():
 
 def test_answers_with_one_address_get_ids_from_their_texts():
     html = (
-        '<script type="application/ld+json">{"@context": "https://schema.org", "@type": "Question",'
-        '"name": "왜?", "suggestedAnswer": [{"url": "/q", "text": "가"}, {"url": "/q", "text": "나"}]}'
+        '<script type="application/ld+json">{"@context": "https://schema.org",'
+        '"@type": "Question", "name": "왜?",'
+        '"suggestedAnswer": [{"url": "/q", "text": "가"}, {"url": "/q", "text": "나"}]}'
         "</script>"
     ).encode()
     ids = [answer["id"] for answer in children(html)["answers"][0]]
