@@ -12,7 +12,7 @@ TORCH_FLAGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test check bench install install-dev schemas clean
+.PHONY: quickstart test check bench install install-dev schemas docs clean
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -43,10 +43,15 @@ check: $(VENV)/.dev
 	$(BIN)/codespell
 	$(BIN)/datatools schema | diff - schemas/pipeline.schema.json \
 		|| { echo "schemas/ is out of date: run make schemas"; exit 1; }
+	$(BIN)/python docs/make_reference.py --stdout | diff - docs/steps.md \
+		|| { echo "docs/steps.md is out of date: run make docs"; exit 1; }
 
 schemas: $(VENV)/.core
 	mkdir -p schemas
 	$(BIN)/datatools schema > schemas/pipeline.schema.json
+
+docs: $(VENV)/.core
+	$(BIN)/python docs/make_reference.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/end_to_end.py --json

@@ -11,8 +11,8 @@ How a decision is made, in this order:
     an edge `inconclusive`. `better` means that arm B has fewer bits per byte.
 3.  The null: another draw of an arm against that arm's own paired draws; the larger of the two
     arms' nulls counts. Where it is not below half of a claimed effect, or not inside the zone for
-    `equivalent`, the verdict is `inconclusive`; where it is over three zones wide and larger than
-    the effect, `invalid`.
+    `equivalent`, the verdict is `inconclusive`; where it is over three zones wide and larger than an
+    effect that is not `equivalent`, `invalid`.
 4.  `fragile` when a voice that is clear changes its sign at a lower learning rate.
 5.  A second voice is quoted. Where it disagrees, a main voice that is clear (`better` or `worse`)
     stands, and the disagreement is said; a main voice that says `equivalent` against a clear second
@@ -330,7 +330,11 @@ def _decide(
 ) -> tuple[Decision, tuple[str, ...]]:
     decision: Decision = main.call
     reasons = [words.evidence(main)]
-    if main.null > max(INVALID_NULL_ZONES * main.rope, abs(main.effect)):
+    if main.call == "equivalent":
+        if main.null > main.rope:
+            decision = "inconclusive"
+            reasons.append(words.null_against(main, f"more than the zone of ±{main.rope:g}"))
+    elif main.null > max(INVALID_NULL_ZONES * main.rope, abs(main.effect)):
         decision = "invalid"
         reasons.append(
             words.null_against(main, "so the arms are too small or too uneven for this tier")
@@ -338,9 +342,6 @@ def _decide(
     elif main.clear and main.null > NULL_PART * abs(main.effect):
         decision = "inconclusive"
         reasons.append(words.null_against(main, "which is not well inside the effect"))
-    elif main.call == "equivalent" and main.null > main.rope:
-        decision = "inconclusive"
-        reasons.append(words.null_against(main, f"more than the zone of ±{main.rope:g}"))
     for voice in (main, *others):
         if voice.clear and voice.sign_changes and decision != "invalid":
             decision = "fragile"

@@ -46,7 +46,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "by": "Veröffentlicht am {date}",
         "more": "Weiterlesen",
         "footer": "Nutzungsbedingungen|Datenschutz|Impressum",
-        "rights": "Alle Texte wurden für dieses Muster geschrieben.",
+        "rights": "Jeder Text wurde für dieses Muster geschrieben.",
         "cookie": "Diese Seite verwendet Cookies.",
     },
     "fr": {

@@ -91,3 +91,10 @@ def neutral() -> ReferenceSet:
 @pytest.fixture(scope="session")
 def ngram_tier() -> Tier:
     return TIERS["smoke"].model_copy(update={"neural": None})
+
+
+@pytest.fixture(scope="session")
+def quick_tier(ngram_tier: Tier) -> Tier:
+    """Two draws of one regime: enough where the size of an effect is not the question."""
+    plan = ngram_tier.ngram.model_copy(update={"draws": 2, "regimes": ("token-matched",)})
+    return ngram_tier.model_copy(update={"ngram": plan})

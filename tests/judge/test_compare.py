@@ -41,11 +41,11 @@ def test_foreign_text_in_half_of_an_arm_is_called_worse(
 
 
 def test_a_dose_of_damage_has_a_monotone_effect(
-    prose: list[Text], neutral: ReferenceSet, ngram_tier: Tier
+    prose: list[Text], neutral: ReferenceSet, quick_tier: Tier
 ) -> None:
     for damage in (shuffle_words, add_boilerplate):
         effects = [
-            compare(prose, damage(prose, dose), tier=ngram_tier, reference=neutral).effect
+            compare(prose, damage(prose, dose), tier=quick_tier, reference=neutral).effect
             for dose in (0.0, 0.3, 1.0)
         ]
         assert None not in effects
@@ -92,7 +92,7 @@ def test_swapping_the_arms_flips_every_sign_exactly(
 
 
 def test_the_order_of_documents_changes_nothing(
-    prose: list[Text], neutral: ReferenceSet, ngram_tier: Tier
+    prose: list[Text], neutral: ReferenceSet, quick_tier: Tier
 ) -> None:
     other = add_boilerplate(prose, 0.4)
     draw = np.random.default_rng(0)
@@ -102,17 +102,17 @@ def test_the_order_of_documents_changes_nothing(
         for domain, one in neutral.items()
     ]
     again = ReferenceSet.of(rows[::-1])
-    one = compare(prose, other, tier=ngram_tier, reference=ReferenceSet.of(rows))
-    two = compare(*mixed, tier=ngram_tier, reference=again)
+    one = compare(prose, other, tier=quick_tier, reference=ReferenceSet.of(rows))
+    two = compare(*mixed, tier=quick_tier, reference=again)
     assert timeless(one) == timeless(two)
 
 
 def test_the_same_seed_gives_the_same_verdict_and_another_seed_other_draws(
-    prose: list[Text], neutral: ReferenceSet, ngram_tier: Tier
+    prose: list[Text], neutral: ReferenceSet, quick_tier: Tier
 ) -> None:
     other = shuffle_words(prose, 0.5)
     found = [
-        compare(prose, other, tier=ngram_tier, reference=neutral, seed=seed) for seed in (0, 0, 1)
+        compare(prose, other, tier=quick_tier, reference=neutral, seed=seed) for seed in (0, 0, 1)
     ]
     assert timeless(found[0]) == timeless(found[1])
     assert found[0].effect != found[2].effect
@@ -150,14 +150,14 @@ def test_a_large_arm_is_cut_to_the_tiers_bytes_in_both_regimes(
 
 
 def test_an_arm_that_holds_the_reference_is_not_judged_on_it(
-    prose: list[Text], neutral: ReferenceSet, ngram_tier: Tier
+    prose: list[Text], neutral: ReferenceSet, quick_tier: Tier
 ) -> None:
     leaked = [Text(f"leak{at}", one.text) for at, (_, one) in enumerate(neutral.items())]
-    few = compare(prose, prose + leaked[:10], tier=ngram_tier, reference=neutral)
+    few = compare(prose, prose + leaked[:10], tier=quick_tier, reference=neutral)
     assert few.contamination.seen_a == 0
     assert few.contamination.excluded == few.contamination.seen_b >= 8
     assert few.decision != "better"
-    all_of_it = compare(prose, prose + leaked, tier=ngram_tier, reference=neutral)
+    all_of_it = compare(prose, prose + leaked, tier=quick_tier, reference=neutral)
     assert all_of_it.decision == "invalid"
     assert all_of_it.voices == ()
 
@@ -179,19 +179,19 @@ def test_nothing_is_fitted_when_there_is_too_little_text(
 
 
 def test_progress_is_told_about_every_run(
-    prose: list[Text], neutral: ReferenceSet, ngram_tier: Tier
+    prose: list[Text], neutral: ReferenceSet, quick_tier: Tier
 ) -> None:
     told: list[tuple[int, int, str]] = []
     compare(
         prose,
         prose,
-        tier=ngram_tier,
+        tier=quick_tier,
         reference=neutral,
         names=("raw", "clean"),
         progress=lambda done, total, what: told.append((done, total, what)),
     )
-    assert [done for done, _, _ in told] == list(range(1, len(ngram_tier.runs()) + 1))
-    assert {total for _, total, _ in told} == {len(ngram_tier.runs())}
+    assert [done for done, _, _ in told] == list(range(1, len(quick_tier.runs()) + 1))
+    assert {total for _, total, _ in told} == {len(quick_tier.runs())}
     assert told[1][2] == "ngram-6 token-matched paired 0 on clean"
 
 
@@ -208,15 +208,19 @@ def test_a_missing_dataset_is_refused(tmp_path: Path, neutral: ReferenceSet) -> 
 
 
 @pytest.fixture
-def neural_tier(ngram_tier: Tier) -> Tier:
-    plan = NeuralPlan(size="smoke", tokens=4000, draws=2, low_rates=(0.3,), rope=0.05)
-    return ngram_tier.model_copy(update={"neural": plan})
+def neural_tier(quick_tier: Tier) -> Tier:
+    plan = NeuralPlan(size="smoke", tokens=1024, draws=2, low_rates=(0.3,), rope=0.05)
+    return quick_tier.model_copy(update={"neural": plan})
+
+
+@pytest.fixture
+def few(neutral: ReferenceSet) -> ReferenceSet:
+    return ReferenceSet({name: documents[:10] for name, documents in neutral.domains.items()})
 
 
 def test_swapping_the_arms_flips_the_neural_voice_exactly(
-    prose: list[Text], neutral: ReferenceSet, neural_tier: Tier
+    prose: list[Text], few: ReferenceSet, neural_tier: Tier
 ) -> None:
-    few = ReferenceSet({name: documents[:12] for name, documents in neutral.domains.items()})
     other = shuffle_words(prose, 1.0)
     one = measure(prose, other, tier=neural_tier, reference=few)
     two = measure(other, prose, tier=neural_tier, reference=few)
@@ -228,16 +232,15 @@ def test_swapping_the_arms_flips_the_neural_voice_exactly(
     assert b.low_rates == {rate: -value for rate, value in a.low_rates.items()}
     assert (a.null_a, a.null_b) == (b.null_b, b.null_a)
     tokens = {run.tokens for run in one.runs if run.planned.voice == "neural"}
-    assert tokens == {4000}
+    assert tokens == {1024}
 
 
 def test_a_small_arm_is_read_at_most_four_times(
-    prose: list[Text], neutral: ReferenceSet, neural_tier: Tier
+    prose: list[Text], few: ReferenceSet, neural_tier: Tier
 ) -> None:
     assert neural_tier.neural is not None
     plan = neural_tier.neural.model_copy(update={"tokens": 10**9, "draws": 1, "low_rates": ()})
     tier = neural_tier.model_copy(update={"neural": plan})
-    few = ReferenceSet({name: documents[:12] for name, documents in neutral.domains.items()})
     receipts = measure(prose[::12], prose[1::12], tier=tier, reference=few)
     run = receipts.runs[-1]
     assert run.tokens is not None

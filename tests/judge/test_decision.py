@@ -127,7 +127,8 @@ def test_an_effect_inside_the_zone_is_equivalent() -> None:
 def test_seeds_that_scatter_leave_it_open_and_the_advice_counts_seeds() -> None:
     verdict = decide(ngram=0.03, neural=0.03, seed_spread=0.02)
     assert verdict.decision == "inconclusive"
-    # sigma 0.02, half width below 0.02: t(5) 2.571 / sqrt(6) = 1.05 sigma, t(6) 2.447 / sqrt(7) = 0.92.
+    # Half width below 0.02, one sigma: t(5) / sqrt(6) = 2.571 / 2.449, t(6) / sqrt(7) = 2.447 /
+    # 2.646.
     assert "About 4 more paired seeds" in verdict.advice
     assert "1 minute at most" in verdict.advice
 
@@ -158,6 +159,7 @@ def test_a_null_outside_the_zone_forbids_equivalence() -> None:
 def test_a_null_of_over_three_zones_and_over_the_effect_measures_nothing() -> None:
     assert decide(ngram=0.02, neural=0.02, null_b=0.031).decision == "invalid"
     assert decide(ngram=0.04, neural=0.04, null_b=0.031).decision == "inconclusive"
+    assert decide(ngram=0.0, neural=0.0, null_b=0.031).decision == "inconclusive"
 
 
 def test_a_clear_voice_whose_sign_changes_at_a_lower_rate_is_fragile() -> None:

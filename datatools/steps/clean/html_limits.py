@@ -286,10 +286,11 @@ def _open_formatting(tree: _Tree, code: np.uint64, digest: np.uint64) -> None:
 
 
 @kernel
-def _close_formatting(tree: _Tree, code: np.uint64) -> bool:
-    """Close the last formatting element `code` since the last marker, if there is one.
+def _close_formatting(tree: _Tree, code: np.uint64, out_of_scope: bool) -> bool:
+    """Close the last formatting element `code` since the last marker; False if there is none.
 
-    Blocks opened inside it stay open; other formatting inside it waits to be reopened.
+    Blocks opened inside it stay open; other formatting inside it waits to be reopened. A table
+    around us keeps what is outside it open, unless `out_of_scope`.
     """
     entry = tree.size[_WAITING] - 1
     first = _since_marker(tree)
@@ -298,12 +299,15 @@ def _close_formatting(tree: _Tree, code: np.uint64) -> bool:
     if entry < first:
         return False
     number = tree.opened[entry]
-    _forget(tree, entry)
-    place = tree.size[_HEIGHT] - 1
-    while place >= 0 and tree.numbers[place] != number:
-        place -= 1
-    if number == 0 or place < 0:
+    if number == 0:
+        _forget(tree, entry)
         return True
+    place = tree.size[_HEIGHT] - 1
+    while tree.numbers[place] != number:
+        place -= 1
+    if _flagged_at(tree, SCOPE, 0) > place and not out_of_scope:
+        return True
+    _forget(tree, entry)
     if _flagged_at(tree, SPECIAL, 0) < place:
         _close_to(tree, place)
         return True
@@ -359,7 +363,7 @@ def _ended_at(tree: _Tree, code: np.uint64, flags: int) -> int:
 
 @kernel
 def _end_tag(tree: _Tree, code: np.uint64, flags: int) -> None:
-    if flags & FORMATTING and not _is_foreign(tree) and _close_formatting(tree, code):
+    if flags & FORMATTING and not _is_foreign(tree) and _close_formatting(tree, code, False):
         return
     place = _ended_at(tree, code, flags)
     if code == _FORM and place > 1:  # what is inside stays open, and stays inside
@@ -434,7 +438,7 @@ def _start_tag(
     else:
         _close_for(tree, code, flags)
         if code in (_A, _NOBR):  # one inside another closes it
-            _close_formatting(tree, code)
+            _close_formatting(tree, code, True)
         if not flags & (STAYS_SHUT | CLOSES_P) or code == _XMP:
             _reopen(tree, max_depth)
     if tree.size[_HEIGHT] > max_depth:

@@ -37,10 +37,13 @@ _ELSEWHERE: Final = re.compile(
 _INLINE_CODE: Final = re.compile(r"`[^`\n]+`")
 _URL: Final = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]]+", re.IGNORECASE)
 _POINTING: Final = re.compile(
-    r"(?:a|an|and|at|check|click|details|find|following|for|go|here|info|information|is|it|link"
-    r"|links|look|more|my|on|out|page|please|read|refer|see|site|take|that|the|there|this|to|try"
-    r"|url|visit|website|you|your"
-    r"|(?:여기|이곳|링크|참고|참조|확인|클릭|아래|주소|사이트|홈페이지|보세요|보시면|들어가|가보|한번)[가-힣]*)",
+    r"(?:click|following|here|link|links|page|refer|see|site|url|visit|website"
+    r"|(?:여기|이곳|링크|참고|참조|클릭|주소|사이트|홈페이지)[가-힣]*)",
+    re.IGNORECASE,
+)
+_FILLING: Final = re.compile(
+    r"(?:a|an|and|at|check|details|find|for|go|info|information|is|it|look|more|my|on|out|please"
+    r"|read|take|that|the|there|this|to|try|you|your|(?:확인|아래|보세요|보시면|들어가|가보|한번)[가-힣]*)",
     re.IGNORECASE,
 )
 _WORD: Final = re.compile(r"\w+")
@@ -70,8 +73,9 @@ def is_link_only(text: str) -> bool:
         False
     """
     words = _WORD.findall(_URL.sub(" ", text))
-    pointed = _URL.search(text) is not None or bool(words)
-    return pointed and all(_POINTING.fullmatch(word) for word in words)
+    rest = [word for word in words if not _POINTING.fullmatch(word)]
+    points = _URL.search(text) is not None or len(rest) < len(words)
+    return points and all(_FILLING.fullmatch(word) for word in rest)
 
 
 def quotes_question(answer: str, question: str) -> bool:

@@ -74,7 +74,15 @@ def test_answers_that_only_point(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["Restart it, see https://a.example", "재부팅하세요. https://a.example", "42", "예", "!?", ""],
+    [
+        "Restart it, see https://a.example",
+        "재부팅하세요. https://a.example",
+        "42",
+        "A",
+        "예",
+        "!?",
+        "",
+    ],
 )
 def test_answers_that_say_something_beside_the_link(text):
     assert not is_link_only(text)
