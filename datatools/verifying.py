@@ -217,8 +217,8 @@ def _check_fates(folder: Path, manifest: Mapping[str, Any], ledger: StepCounts) 
     repeated = ids.len() - ids.n_unique()
     if repeated:
         problems.append(f"{repeated} records share an id with another record")
-    # A repeated key names a second child, whose twin was kept: the one case of both.
-    gone = fates.filter(pl.col("reason") != "repeated_key")["id"]
+    # Of records with one id the first is kept: the one case of both.
+    gone = fates.filter(~pl.col("reason").is_in(["repeated_key", "repeated_id"]))["id"]
     both = int(ids.is_in(gone.implode()).sum())
     if both:
         problems.append(f"{both} records are both published and gone")

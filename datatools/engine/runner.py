@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
 import shutil
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 import datatools
 from datatools.engine import publish
-from datatools.engine.align import AlignTask, GatherTask
+from datatools.engine.align import AlignTask, GatherTask, QuarantineTask
 from datatools.engine.chain import Link
 from datatools.engine.fates import PREVIEW_CHARACTERS, PREVIEWS
 from datatools.engine.ledger import InputCounts, StepCounts, total
@@ -294,7 +296,39 @@ class Runner:
         for output in outputs:
             assert output.inputs is not None
             counts.add(output.inputs)
+        self._quarantine_repeated_ids(state, segment.links[-1].context.label)
         return state
+
+    def _sizes(self, name: str, view: View) -> list[pl.DataFrame]:
+        bodies = [SizesTask(view, shard) for shard in range(len(view.shards))]
+        sized = self._stages.stage(f"{name}/sizes", {"sizes": view.identity}, bodies)
+        return [read_part(self._stages.root, output.parts["data"]) for output in sized]
+
+    def _quarantine_repeated_ids(self, state: DatasetState, label: str) -> None:
+        """Take out records whose id an earlier record has: a file can hold a native id twice.
+
+        No reader can see that, because a file is read in units. It is told at the last step of the
+        pass that read the records.
+        """
+        view = state.view
+        repeated = _repeated(
+            [frame["key"].to_numpy() for frame in self._sizes(state.plan.name, view)]
+        )
+        count = sum(len(positions) for positions in repeated)
+        if not count:
+            return
+        detail = "an earlier record of this dataset has the same id"
+        bodies = [
+            QuarantineTask(view, shard, label, "repeated_id", detail, positions)
+            for shard, positions in enumerate(repeated)
+        ]
+        key = {"repeated ids": repeated, "view": view.identity, "label": label}
+        outputs = self._stages.stage(f"{state.plan.name}/repeated ids", key, bodies)
+        self._decided(state, view, outputs, pl.Schema())
+        counts = state.steps[label]
+        counts.kept -= count
+        counts.quarantined["repeated_id"] += count
+        counts.text_bytes -= sum(output.values["bytes"] for output in outputs)
 
     def _stage_chain(
         self, name: str, view: View, segment: Segment
@@ -428,12 +462,7 @@ class Runner:
         """
         state = self.states[name]
         view, stages = state.view, self._stages
-        sized = stages.stage(
-            f"{name}/sizes",
-            {"sizes": view.identity},
-            [SizesTask(view, shard) for shard in range(len(view.shards))],
-        )
-        sizes = [read_part(stages.root, output.parts["data"]) for output in sized]
+        sizes = self._sizes(name, view)
         _refuse_repeated_ids(name, sizes)
         shards = publish.cut(sizes, self._job.shard_bytes)
         exports = tuple(e for e in state.plan.exports if view.kind in e.accepts())
@@ -572,15 +601,27 @@ def _versions() -> dict[str, str]:
     }
 
 
+def _repeated(keys: Sequence[npt.NDArray[np.uint64]]) -> list[tuple[int, ...]]:
+    """Return per shard the positions of keys that an earlier row has."""
+    joined = np.concatenate(keys)
+    order = np.argsort(joined, kind="stable")
+    again = np.zeros(joined.size, dtype=bool)
+    again[order[1:]] = joined[order[1:]] == joined[order[:-1]]
+    bounds = np.cumsum([0, *(len(one) for one in keys)])
+    return [
+        tuple(int(i) for i in np.flatnonzero(again[start:stop]))
+        for start, stop in itertools.pairwise(bounds)
+    ]
+
+
 def _refuse_repeated_ids(name: str, sizes: Sequence[pl.DataFrame]) -> None:
-    keys = np.sort(np.concatenate([frame["key"].to_numpy() for frame in sizes]))
-    repeated = int((keys[1:] == keys[:-1]).sum())
+    repeated = sum(map(len, _repeated([frame["key"].to_numpy() for frame in sizes])))
     if repeated:
         raise DataError(
             f"dataset {name}",
             f"{repeated} records share an id with another record",
-            hint="Two inputs with one source label hold the same native ids: give each source its "
-            "own `label:`, or leave `id:` out so that ids come from file and offset.",
+            hint="`from:` names datasets that hold the same records: put what they share into one "
+            "of them only.",
         )
 
 

@@ -11,8 +11,8 @@ How a decision is made, in this order:
     an edge `inconclusive`. `better` means that arm B has fewer bits per byte.
 3.  The null: another draw of an arm against that arm's own paired draws; the larger of the two
     arms' nulls counts. Where it is not below half of a claimed effect, or not inside the zone for
-    `equivalent`, the verdict is `inconclusive`; where it is over three zones wide and larger than an
-    effect that is not `equivalent`, `invalid`.
+    `equivalent`, the verdict is `inconclusive`; where it is over three zones wide and larger than
+    an effect that is not `equivalent`, `invalid`.
 4.  `fragile` when a voice that is clear changes its sign at a lower learning rate.
 5.  A second voice is quoted. Where it disagrees, a main voice that is clear (`better` or `worse`)
     stands, and the disagreement is said; a main voice that says `equivalent` against a clear second

@@ -185,11 +185,13 @@ def split_text(text: str, chunk_bytes: int = CHUNK_BYTES) -> list[str]:
 
 
 def bundled_reference() -> ReferenceSet:
-    """Return the package's own held-out texts: Korean and English prose, and Python's pages.
+    """Return the package's own held-out texts: Korean prose, English prose, and Python's pages.
 
-    They are small: enough for the `smoke` and `cpu` tiers. A verdict that matters deserves
-    reference texts of the kind the model will meet.
+    Prose makes one domain per language: its two dozen subjects have a text or two each, too few to
+    average apart. The set is small, enough for the `smoke` and `cpu` tiers; a verdict that matters
+    deserves reference texts of the kind the model will meet.
     """
     from datatools import sample
 
-    return ReferenceSet.of([*sample.heldout(), *sample.heldout_pydoc()])
+    prose = [{**row, "domain": f"prose-{row['language']}"} for row in sample.heldout()]
+    return ReferenceSet.of([*prose, *sample.heldout_pydoc()])

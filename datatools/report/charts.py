@@ -1,8 +1,8 @@
 """Charts as inline SVG: from numbers to markup, nothing else.
 
-Owns: scales, ticks and geometry. Refuses: colours (the style sheet's classes), reading, and deciding
-what to draw. Every label is escaped here, every chart says in words what it shows, and no element
-carries a `style` attribute, which the page's policy would block.
+Owns: scales, ticks and geometry. Refuses: colours (the style sheet's classes), reading, and
+deciding what to draw. Every label is escaped here, every chart says in words what it shows, and no
+element carries a `style` attribute, which the page's policy would block.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Return at most `most` round values in [low, high]: multiples of 1, 2 or 5 times a power of 10.
+    """Return at most `most` round values in [low, high]: 1, 2 or 5 times a power of 10 apart.
 
     Example:
         >>> ticks(0, 10, 6), ticks(-0.012, 0.031, 5)

@@ -7,7 +7,7 @@ drawing makes them safe. Every text is at most as long as it is shown, with its 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from datatools.judge.verdict import Verdict
@@ -475,15 +475,19 @@ class DefectCount:
 
     Attributes:
         defect: The kind.
-        planted: Pages it was planted in.
+        expect: What should become of it, in words.
+        planted: Times it was planted.
         caught: Of them, those treated as they should be.
-        how: Reasons or outcomes by count, most frequent first.
+        untested: Of them, those that no step of this pipeline is for.
+        how: What became of those caught, by count, most frequent first.
         misses: The others.
     """
 
     defect: str
+    expect: str
     planted: int
     caught: int
+    untested: int
     how: Mapping[str, int]
     misses: tuple[PlantedMiss, ...]
 
@@ -502,8 +506,8 @@ class Planted:
 
     @property
     def planted(self) -> int:
-        """All planted defects."""
-        return sum(one.planted for one in self.defects)
+        """All planted defects that some step of the pipeline is for."""
+        return sum(one.planted - one.untested for one in self.defects)
 
     @property
     def caught(self) -> int:
@@ -610,4 +614,3 @@ class ReportData:
     unread: tuple[str, ...] = ()
     bytes_per_token: float | None = None
     resolved: str | None = None
-    commands: tuple[tuple[str, str], ...] = field(default=())

@@ -24,8 +24,14 @@ from datatools.errors import ConfigError, DataError
 from datatools.sample import content, warc
 from datatools.sample.content import Question
 from datatools.sample.forum_pages import faq_html, faq_url, question_html, question_url
-from datatools.sample.planted import Planted, draw, neighbours, plant_forum, plant_site
-from datatools.sample.planted import truncated_pages as pages_to_truncate
+from datatools.sample.planted import (
+    Planted,
+    draw,
+    neighbours,
+    pages_to_truncate,
+    plant_forum,
+    plant_site,
+)
 from datatools.sample.pydoc_pages import HELDOUT_MODULES, MODULES, render, topic_html
 from datatools.sample.site_pages import article_page, article_url
 from datatools.sample.warc import Page
@@ -71,7 +77,8 @@ def make_sample(directory: Path, *, seed: int = 0) -> SampleSummary:
 
     The same Python and seed give the same bytes. Another Python changes the documentation only;
     another seed changes which articles have duplicates, the edited words, the links and the order
-    of pages. Each file is either there in full or not at all, `truth.json` last.
+    of pages. Each file is either there in full or not at all, `truth.json` last. Documentation
+    that another Python left in the folder is removed.
 
     Args:
         directory: The folder to write into; it is made if it does not exist.
@@ -124,6 +131,9 @@ def make_sample(directory: Path, *, seed: int = 0) -> SampleSummary:
         directory.mkdir(parents=True, exist_ok=True)
         for file in files:
             warc.replace_file(directory / file.name, [file.data])
+        for path in directory.glob("pydoc-[0-9]*.warc.gz"):
+            if path.name not in summary.files:
+                path.unlink()
         rows = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in truth)
         warc.replace_file(directory / "truth.jsonl", (row.encode("utf-8") for row in rows))
         text = json.dumps(totals, ensure_ascii=False, indent=2) + "\n"

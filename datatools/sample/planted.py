@@ -3,9 +3,16 @@
 Owns: near-duplicates with their measured similarity, wrong encodings, broken HTML, pages that a
 good pipeline drops, and the rows of `truth.jsonl`. Refuses: writing files.
 
-A truth row says what a pipeline should do in `expect`, as `Step[|Step] what`: which step should
-act (any one of several) and its verdict. `kept` pages carry a `marker`, a run of text that must
-come out exactly as it is there.
+A truth row says what a pipeline should do in `expect`, as `Step[|Step] verdict`: which step should
+act (any one of several), and how.
+
+    kept         the page stays; its `marker` comes out exactly as it is written there
+    drop         the page, thread or pair leaves
+    skip         the reader passes over the record
+    incomplete   the reader reports that input is missing
+    quarantine   the page looks like what the step reads, and cannot be read
+    no_pair      no preference pair is made of the answers in question
+    same_group   both pages' questions fall into one group
 """
 
 from __future__ import annotations
@@ -34,10 +41,10 @@ __all__ = [
     "Planted",
     "draw",
     "neighbours",
+    "pages_to_truncate",
     "plant_forum",
     "plant_site",
     "shingle_jaccard",
-    "truncated_pages",
 ]
 
 MIRROR: Final = "https://mirror.sample.example"
@@ -66,7 +73,7 @@ class Planted:
     Attributes:
         defect: Its kind; kinds are counted in `truth.json`.
         url: The page that has it.
-        expect: What should happen: `Step[|Step] what`.
+        expect: What should happen: `Step[|Step] verdict`.
         pair_url: The other page, for defects that two pages make.
         jaccard: Similarity of the two pages' titles and texts in 5-word shingles.
         marker: A run of the page's text that tells whether it came out, and came out right.
@@ -139,7 +146,7 @@ def plant_site(seed: int) -> list[tuple[Page, Planted]]:
     return planted
 
 
-def truncated_pages(seed: int) -> list[Page]:
+def pages_to_truncate(seed: int) -> list[Page]:
     """Return the pages of the file that ends too early; the last of them is the one cut off."""
     return [_text_page(text, seed) for text in defect_texts("truncated")]
 
@@ -219,7 +226,7 @@ def _exact_duplicates(pool: Sequence[Article], seed: int) -> list[tuple[Page, Pl
         truth = Planted(
             "exact_duplicate",
             url,
-            "ExactDedup|MinHashDedup drop duplicate",
+            "ExactDedup|MinHashDedup drop",
             pair_url=original.url,
             jaccard=1.0,
         )
@@ -239,7 +246,7 @@ def _near_duplicates(
         truth = Planted(
             "near_duplicate",
             url,
-            "MinHashDedup drop duplicate",
+            "MinHashDedup drop",
             pair_url=article_url(article),
             jaccard=shingle_jaccard(_said(article), _said(edited)),
         )
@@ -342,7 +349,7 @@ def _not_pages() -> list[tuple[Page, Planted]]:
     )
     error = Page(missing, error_page("en", missing).encode("utf-8"), status=404, reason="Not Found")
     return [
-        (error, Planted("http_404", missing, "ReadWarc|ExtractText drop")),
-        (Page(image, _PNG, "image/png"), Planted("image", image, "ReadWarc|ExtractText drop")),
+        (error, Planted("http_404", missing, "ReadWarc skip")),
+        (Page(image, _PNG, "image/png"), Planted("image", image, "ReadWarc skip")),
         (Page(empty, b""), Planted("empty_body", empty, "ReadWarc|ExtractText drop")),
     ]

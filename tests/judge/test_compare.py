@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,12 +238,24 @@ def test_swapping_the_arms_flips_the_neural_voice_exactly(
 
 
 def test_a_small_arm_is_read_at_most_four_times(
-    prose: list[Text], few: ReferenceSet, neural_tier: Tier
+    prose: list[Text], few: ReferenceSet, neural_tier: Tier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    class Silent:
+        def nll(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
+            return np.ones(len(texts))
+
+    asked: list[tuple[int, int]] = []
+
+    def fit(texts: Sequence[str], *, tokenizer: Any, tokens: int, **_: Any) -> Silent:
+        asked.append((tokens, sum(len(ids) for ids in tokenizer.encode(texts))))
+        return Silent()
+
+    monkeypatch.setattr("datatools.train.api.fit_language_model", fit)
     assert neural_tier.neural is not None
-    plan = neural_tier.neural.model_copy(update={"tokens": 10**9, "draws": 1, "low_rates": ()})
+    plan = neural_tier.neural.model_copy(update={"tokens": 10**9})
     tier = neural_tier.model_copy(update={"neural": plan})
-    receipts = measure(prose[::12], prose[1::12], tier=tier, reference=few)
-    run = receipts.runs[-1]
-    assert run.tokens is not None
-    assert run.size / 6 * 4 < run.tokens < run.size * 4  # between 1 and 6 bytes to a token
+    measure(prose[::3], prose[1::3], tier=tier, reference=few)
+    assert len(asked) == 8
+    assert len({tokens for tokens, _ in asked}) == 1
+    for tokens, held in asked:
+        assert tokens == pytest.approx(4 * held, rel=0.15)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datatools.errors import DataError
-from datatools.judge.reference import ReferenceSet, split_text
+from datatools.judge.reference import ReferenceSet, bundled_reference, split_text
 
 
 def size(text: str) -> int:
@@ -77,3 +77,12 @@ def test_a_file_of_rows_is_read_and_its_broken_line_named(tmp_path: Path) -> Non
         ReferenceSet.open(file)
     with pytest.raises(DataError, match="cannot be read"):
         ReferenceSet.open(tmp_path / "missing.jsonl")
+
+
+def test_the_bundled_texts_give_korean_and_english_prose_the_same_weight() -> None:
+    found = bundled_reference()
+    assert sorted(found.domains) == ["prose-en", "prose-ko", "pydoc"]
+    assert {one.language for one in found.domains["prose-ko"]} == {"ko"}
+    sizes = {name: sum(one.size for one in documents) for name, documents in found.domains.items()}
+    assert 0.7 < sizes["prose-ko"] / sizes["prose-en"] < 1.4
+    assert min(len({one.cluster for one in group}) for group in found.domains.values()) >= 15

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from datatools.sample import load_truth, make_sample, make
+from datatools.sample import load_truth, make, make_sample
 
 
 class Crawl:

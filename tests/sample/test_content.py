@@ -72,7 +72,7 @@ def test_votes_give_clear_pairs_with_winners_written_later_and_earlier():
 
 def test_some_answers_hold_code_and_some_hold_lists():
     texts = [answer.text for question in questions() for answer in question.answers]
-    assert sum("```" in text for text in texts) >= 8
+    assert sum("```" in text for text in texts) >= 6
     assert sum("\n- " in text for text in texts) >= 8
 
 
@@ -105,9 +105,7 @@ def test_data_files_are_json_lines_with_a_final_newline():
 
 
 def test_every_text_of_the_defects_file_belongs_to_a_known_defect():
-    known = (
-        "wrong_language cp949 charset_utf8_label charset_euckr_label broken_html truncated "
-        "boilerplate repetitive"
-    ).split()
+    known = ["wrong_language", "cp949", "charset_utf8_label", "charset_euckr_label"]
+    known += ["broken_html", "truncated", "boilerplate", "repetitive"]
     lines = files("datatools.sample").joinpath("defects.jsonl").read_text(encoding="utf-8")
     assert sum(len(defect_texts(defect)) for defect in known) == lines.count("\n")

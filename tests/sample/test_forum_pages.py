@@ -3,10 +3,10 @@ import re
 
 import lxml.html
 import pytest
+from sample_reading import microdata, responses
 
 from datatools.sample.content import faq_pages, questions
 from datatools.sample.forum_pages import faq_html, faq_url, question_html, question_url
-from tests.sample.reading import microdata, responses
 
 BROKEN = ("jsonld_trailing_comma", "jsonld_raw_newline", "jsonld_cut_off")
 

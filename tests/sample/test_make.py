@@ -6,11 +6,11 @@ import zlib
 from collections import Counter
 
 import pytest
+from sample_reading import responses
 
 from datatools.errors import ConfigError, DataError
 from datatools.sample import heldout, heldout_pydoc, load_truth, make_sample
 from datatools.sample.pydoc_pages import HELDOUT_MODULES, MODULES
-from tests.sample.reading import responses
 
 # What the files decompress to; zlib versions compress differently. A change here is a change of the
 # sample that every user gets: make it on purpose.
@@ -64,6 +64,14 @@ def test_a_second_call_replaces_the_files_with_equal_ones(few_modules, tmp_path)
     assert contents(tmp_path) == before
 
 
+def test_documentation_of_another_python_does_not_stay_behind(few_modules, tmp_path):
+    (tmp_path / "pydoc-00007.warc.gz").write_bytes(b"from a Python with more to say")
+    (tmp_path / "mine.txt").write_text("stays")
+    summary = make_sample(tmp_path)
+    assert {path.name for path in tmp_path.glob("*.warc.gz")} == set(summary.files)
+    assert (tmp_path / "mine.txt").read_text() == "stays"
+
+
 def test_another_seed_plants_elsewhere_but_as_much(few_modules, tmp_path):
     one, two = make_sample(tmp_path / "1", seed=1), make_sample(tmp_path / "2", seed=2)
     assert one.defects == two.defects
@@ -105,7 +113,7 @@ def test_no_address_is_served_twice(crawl):
     urls = Counter()
     for name in crawl.summary.files:
         if not name.startswith("truncated"):
-            urls.update(responses(crawl.folder / name))
+            urls.update(responses(crawl.folder / name).keys())
     assert max(urls.values()) == 1
 
 

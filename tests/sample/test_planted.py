@@ -3,11 +3,11 @@ from itertools import combinations
 
 import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
+from sample_reading import article_words, jaccard, responses
 
 from datatools.sample.content import articles, defect_texts, questions
 from datatools.sample.forum_pages import question_url
 from datatools.sample.planted import plant_site, shingle_jaccard
-from tests.sample.reading import article_words, jaccard, responses
 
 
 @pytest.fixture(scope="module")
@@ -19,20 +19,43 @@ def words_of(site, url):
     return article_words(site[url][2].decode("utf-8"))
 
 
-def test_every_kind_of_defect_is_there_in_both_languages_where_it_has_one(crawl):
-    both = (
-        "exact_duplicate near_duplicate abridged boilerplate broken_html repetitive "
-        "identical_answers whitespace_only_difference empty_answer special_token_in_answer "
-        "jsonld_cut_off near_duplicate_question vote_tie accept_vote_conflict"
-    ).split()
-    for defect in both:
-        languages = {re.search(r"/(en|ko)/", row.url)[1] for row in crawl.planted(defect)}
-        assert languages == {"en", "ko"}, defect
+BILINGUAL = [
+    *("exact_duplicate", "near_duplicate", "abridged", "boilerplate", "broken_html", "repetitive"),
+    *("identical_answers", "whitespace_only_difference", "empty_answer"),
+    *("special_token_in_answer", "jsonld_cut_off", "near_duplicate_question"),
+    *("vote_tie", "accept_vote_conflict"),
+]
+SINGLE = [
+    *("cp949", "charset_utf8_label", "charset_euckr_label", "http_404", "image", "empty_body"),
+    *("truncated_record", "jsonld_trailing_comma", "jsonld_raw_newline"),
+]
+
+
+@pytest.mark.parametrize("defect", BILINGUAL)
+def test_a_defect_of_texts_is_planted_in_both_languages(crawl, defect):
+    languages = {re.search(r"/(en|ko)/", row.url)[1] for row in crawl.planted(defect)}
+    assert languages == {"en", "ko"}
+
+
+@pytest.mark.parametrize("defect", SINGLE)
+def test_a_defect_of_bytes_is_planted_once(crawl, defect):
+    assert len(crawl.planted(defect)) == 1
+
+
+def test_three_foreign_languages_have_four_pages_each(crawl):
     foreign = [row.url.split("/")[3] for row in crawl.planted("wrong_language")]
     assert {name: foreign.count(name) for name in foreign} == {"de": 4, "fr": 4, "ja": 4}
-    once = "cp949 charset_utf8_label charset_euckr_label http_404 image empty_body truncated_record"
-    for defect in once.split():
-        assert len(crawl.planted(defect)) == 1, defect
+
+
+def test_every_row_of_truth_names_steps_and_a_verdict(crawl):
+    verdicts = "kept|drop|skip|incomplete|quarantine|no_pair|same_group"
+    for row in crawl.truth:
+        assert re.fullmatch(rf"[A-Z]\w+(\|[A-Z]\w+)* ({verdicts})", row.expect), row
+        assert row.marker or not row.expect.endswith("kept")
+
+
+def test_no_defect_is_left_untested(crawl):
+    assert {row.defect for row in crawl.truth} == {*BILINGUAL, *SINGLE, "wrong_language"}
 
 
 def test_exact_duplicates_are_the_same_bytes(crawl, site):
@@ -69,7 +92,7 @@ def test_no_other_two_pages_are_near_duplicates(crawl, site):
         for url, (status, kind, body) in site.items()
         if b"<article>" in body
         and kind.endswith("charset=utf-8")
-        and not b"\xff" in body
+        and b"\xff" not in body
         and url not in {row.url for row in crawl.planted("charset_utf8_label")}
     }
     for one, other in combinations(texts, 2):

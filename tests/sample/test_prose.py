@@ -6,7 +6,8 @@ from datatools.sample.prose import is_rich, prose_html
 
 
 def test_paragraphs_lists_and_code_become_their_elements():
-    text = "첫 문단 & more\nsame\n\n- 하나\n- two `x<y`\n\n```sql\nSELECT 1 < 2;\n\n- no list\n```\n\nend"
+    text = "첫 문단 & more\nsame\n\n- 하나\n- two `x<y`\n\n"
+    text += "```sql\nSELECT 1 < 2;\n\n- no list\n```\n\nend"
     tree = lxml.html.fromstring(f"<div>{prose_html(text)}</div>")
     assert [child.tag for child in tree] == ["p", "ul", "pre", "p"]
     assert tree[0].text == "첫 문단 & more\nsame"

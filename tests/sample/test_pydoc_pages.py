@@ -7,11 +7,11 @@ import tempfile
 
 import lxml.html
 import pytest
+from sample_reading import responses
 
 from datatools.errors import DataError
 from datatools.sample import pydoc_pages
 from datatools.sample.pydoc_pages import HELDOUT_MODULES, MODULES, render, topic_html
-from tests.sample.reading import responses
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_no_page_names_a_place_of_this_machine(pages):
     places -= {"/", "/usr", "/usr/local"}  # the same on every machine, and mentioned in the docs
     for url, page in pages.items():
         assert not [place for place in places if place in page], url
-        assert "file:" not in page.replace("file:&nbsp;", "").replace("file: ", ""), url
+        assert 'href="file:' not in page, url
 
 
 def test_no_page_shows_the_environment_or_an_address_in_memory(pages):
@@ -76,7 +76,7 @@ def test_no_module_of_the_lists_opens_a_window_or_a_browser():
 
 def test_a_python_that_cannot_render_is_reported_with_its_last_words(monkeypatch):
     monkeypatch.setattr(pydoc_pages, "__file__", os.path.join(tempfile.gettempdir(), "x", "y.py"))
-    with pytest.raises(DataError, match=r"cannot be rendered .*No such file.*pydoc os"):
+    with pytest.raises(DataError, match=r"cannot be rendered .*can't open file.*pydoc os"):
         render("text", ["bisect"])
 
 
@@ -105,6 +105,6 @@ def test_topics_keep_their_words(pages):
     for name, text in topics.items():
         url = f"https://docs.sample.example/python/3/topics/{name}.html"
         shown = lxml.html.fromstring(pages[url]).text_content().split()
-        words = [word for word in re.findall(r"[A-Za-z]{3,}", text)]
+        words = re.findall(r"[A-Za-z]{3,}", text)
         kept = re.findall(r"[A-Za-z]{3,}", " ".join(shown))
         assert len(kept) >= len(words), name

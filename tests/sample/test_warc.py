@@ -18,8 +18,10 @@ def complete(crawl):
 def test_warcio_reads_every_record_and_its_digests_hold(crawl):
     for name in complete(crawl):
         with (crawl.folder / name).open("rb") as file:
-            records = list(ArchiveIterator(file, check_digests="raise"))
-        kinds = [record.rec_type for record in records]
+            kinds = []
+            for record in ArchiveIterator(file, check_digests="raise"):
+                record.content_stream().read()  # the digest is checked at the end
+                kinds.append(record.rec_type)
         told = crawl.totals["files"][name]
         assert len(kinds) == told["records"]
         assert kinds.count("response") == told["responses"]
@@ -30,8 +32,10 @@ def test_fastwarc_reads_as_many_responses_and_verifies_their_digests(crawl):
     for name in complete(crawl):
         with (crawl.folder / name).open("rb") as file:
             good = [
-                record.verify_block_digest() and record.verify_payload_digest()
-                for record in FastIterator(file, record_types=WarcRecordType.response)
+                record.verify_payload_digest()
+                for record in FastIterator(
+                    file, record_types=WarcRecordType.response, verify_digests=True
+                )
             ]
         assert good == [True] * crawl.totals["files"][name]["responses"]
 
@@ -81,7 +85,7 @@ def test_a_page_comes_back_as_it_went_in(tmp_path):
     path = tmp_path / "a.warc.gz"
     path.write_bytes(warc.gzip_member(warc.response(page)))
     with path.open("rb") as file:
-        (record,) = ArchiveIterator(file, check_digests="raise")
+        record = next(iter(ArchiveIterator(file, check_digests="raise")))
         assert record.content_stream().read() == body
     assert record.http_headers.get_statuscode() == "404"
     assert record.http_headers.get_header("Content-Type") == "text/plain"

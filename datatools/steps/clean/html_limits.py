@@ -69,6 +69,7 @@ _SPARE: Final = 8  # room above the limits, for what one tag can open
 _A: Final = code_of("a")
 _ADDRESS: Final = code_of("address")
 _BODY: Final = code_of("body")
+_BR: Final = code_of("br")
 _BUTTON: Final = code_of("button")
 _CLOSED: Final = code_of("#closed")
 _DD: Final = code_of("dd")
@@ -289,8 +290,9 @@ def _open_formatting(tree: _Tree, code: np.uint64, digest: np.uint64) -> None:
 def _close_formatting(tree: _Tree, code: np.uint64, out_of_scope: bool) -> bool:
     """Close the last formatting element `code` since the last marker; False if there is none.
 
-    Blocks opened inside it stay open; other formatting inside it waits to be reopened. A table
-    around us keeps what is outside it open, unless `out_of_scope`.
+    What the "adoption agency algorithm" does to the stack: blocks opened inside the element stay
+    open, with the formatting around them; what is inside the last block is closed. A table around
+    us keeps what is outside it open, unless `out_of_scope`.
     """
     entry = tree.size[_WAITING] - 1
     first = _since_marker(tree)
@@ -308,14 +310,19 @@ def _close_formatting(tree: _Tree, code: np.uint64, out_of_scope: bool) -> bool:
     if _flagged_at(tree, SCOPE, 0) > place and not out_of_scope:
         return True
     _forget(tree, entry)
-    if _flagged_at(tree, SPECIAL, 0) < place:
+    last_block = _flagged_at(tree, SPECIAL, 0)
+    if last_block < place:
         _close_to(tree, place)
         return True
-    for later in range(place, tree.size[_HEIGHT] - 1):
-        tree.codes[later] = tree.codes[later + 1]
-        tree.flags[later] = tree.flags[later + 1]
-        tree.numbers[later] = tree.numbers[later + 1]
-    tree.size[_HEIGHT] -= 1
+    _close_to(tree, last_block + 1)
+    kept = place
+    for inner in range(place + 1, last_block + 1):
+        if tree.flags[inner] & SPECIAL or tree.numbers[inner] > 0:
+            tree.codes[kept] = tree.codes[inner]
+            tree.flags[kept] = tree.flags[inner]
+            tree.numbers[kept] = tree.numbers[inner]
+            kept += 1
+    tree.size[_HEIGHT] = kept
     return True
 
 
@@ -375,6 +382,10 @@ def _end_tag(tree: _Tree, code: np.uint64, flags: int) -> None:
 @kernel
 def _close_for(tree: _Tree, code: np.uint64, flags: int) -> None:
     """Close what a start tag closes by coming next."""
+    if code == _TABLE:  # between the parts of a table, another one ends it
+        place = _flagged_at(tree, TABLE_SCOPE | TABLE_PART, 0)
+        if tree.codes[place] == _TABLE or tree.flags[place] & (SECTION | ROW):
+            _close_to(tree, _open_at(tree, _TABLE, 0))
     if flags & CLOSES_P:
         place = _open_at(tree, _P, SCOPE | BUTTON_SCOPE)
         if place >= 0:
@@ -488,6 +499,8 @@ def _measure(
             if most_attributes > max_attributes:
                 return 2, most_attributes, most_formatting
             flags = flags_of(code)
+            if kind == END and code == _BR:
+                kind = START
             if kind == END:
                 _end_tag(tree, code, flags)
             elif kind == START:

@@ -1,0 +1,59 @@
+"""Writing OUT/report.html.
+
+Owns: that the page is whole or absent. Refuses: what is in it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from datatools.errors import DataError
+from datatools.report.load import load_report
+from datatools.report.page import render
+
+__all__ = ["write_report"]
+
+_NAME: Final = "report.html"
+_TEMPORARY: Final = ".tmp-"
+
+
+def write_report(output: Path, *, title: str | None = None) -> Path:
+    """Write `report.html` from what a run left in `output`.
+
+    The page is one file without scripts or links to elsewhere. An older page is replaced at once.
+
+    Args:
+        output: A pipeline's output folder.
+        title: Title of the page; the pipeline's name by default.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        DataError: The folder holds no published dataset, or cannot be written.
+    """
+    page = render(load_report(output, title=title)).encode("utf-8")
+    path = output / _NAME
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, suffix=_NAME, dir=output)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(page)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes a private file; a report is as readable as what stands beside it.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DataError(
+            str(path), f"cannot be written: {error.strerror}", hint="Make room, or check rights."
+        ) from error
+    return path

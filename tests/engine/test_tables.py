@@ -1,0 +1,339 @@
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datatools.engine.executors.inline import InlineExecutor
+from datatools.engine.progress import Silent
+from datatools.engine.stages import Stages
+from datatools.engine.store import write_part
+from datatools.engine.tables import (
+    BYTES_PER_ROW,
+    LOOKUP_ROWS,
+    Partitioning,
+    StoredRows,
+    group_starts,
+    identity,
+)
+from datatools.engine.view import View
+from datatools.steps.base import Context
+
+SCHEMA = pl.Schema({"id": pl.String, "text": pl.String})
+fresh = itertools.count()
+
+
+class Runner:
+    """What tables need of the runner, with a memory that the test sets."""
+
+    def __init__(self, root, memory):
+        self.root = root
+        self.memory = memory
+        self.stages = Stages(root, InlineExecutor(), Silent())
+
+    def stage(self, name, key, bodies):
+        return self.stages.stage(name, {"test": str(self.root), "verb": key}, bodies)
+
+
+@dataclass(frozen=True)
+class Letters:
+    """One row per letter: its code as key, and where it stood."""
+
+    times: int = 1
+
+    def __call__(self, batch, rows):
+        keys, where, places = [], [], []
+        for row, text in zip(rows.tolist(), batch.df["text"].to_list(), strict=True):
+            for place, letter in enumerate((text or "") * self.times):
+                keys.append(ord(letter))
+                where.append(row)
+                places.append(place)
+        return pl.DataFrame(
+            {"key": keys, "row": where, "place": places},
+            schema={"key": pl.UInt64, "row": pl.UInt64, "place": pl.Int64},
+        )
+
+
+@dataclass(frozen=True)
+class EvenLetters(Letters):
+    """Only letters of even code, so that a join finds no partner for the others."""
+
+    def __call__(self, batch, rows):
+        return Letters.__call__(self, batch, rows).filter(pl.col("key") % 2 == 0)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Per group its key, its size, its first and its last row: all from the order within it."""
+
+    def __call__(self, frame, starts):
+        first, last = starts[:-1], starts[1:] - 1
+        return pl.DataFrame(
+            {
+                "key": frame["key"].to_numpy()[first],
+                "size": np.diff(starts),
+                "first": frame["row"].to_numpy()[first],
+                "last": frame["row"].to_numpy()[last],
+            },
+            schema={"key": pl.UInt64, "size": pl.Int64, "first": pl.UInt64, "last": pl.UInt64},
+        )
+
+
+@dataclass(frozen=True)
+class Count:
+    def __call__(self, frame):
+        return frame.select(pl.len().alias("rows"), pl.col("place").sum().alias("places"))
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """The ids that two columns name, beside the rows that name them."""
+
+    def __call__(self, frame, records, positions):
+        ids = records.df["id"]
+        return frame.with_columns(
+            ids[positions["first"]].alias("first_id"),
+            ids[positions["last"]].alias("last_id"),
+            pl.Series("first_text", records.df["text"][positions["first"]]),
+        )
+
+
+def rows_of(root, shards, memory):
+    parts = []
+    for texts in shards:
+        frame = pl.DataFrame(
+            {"id": [f"{len(parts)}-{i}" for i in range(len(texts))], "text": texts}, schema=SCHEMA
+        )
+        pieces = [frame[at : at + 2] for at in range(0, max(frame.height, 1), 2)]
+        parts.append(write_part(root, f"{next(fresh)}.arrow", frame.clear(), iter(pieces)))
+    view = View("document", tuple(parts), tuple(part.rows for part in parts), SCHEMA)
+    return StoredRows(Runner(root, memory), "test", view, Context(0, "test"))
+
+
+def letters(shards):
+    """Return what `Letters` makes, in plain Python."""
+    return [
+        (ord(letter), (shard << 32) + i, place)
+        for shard, texts in enumerate(shards)
+        for i, text in enumerate(texts)
+        for place, letter in enumerate(text or "")
+    ]
+
+
+def groups(shards):
+    """Return what `Ends` makes of `Letters` by row and place, in plain Python."""
+    found = {}
+    for key, row, _ in sorted(letters(shards)):
+        found.setdefault(key, []).append(row)
+    return [(key, len(rows), rows[0], rows[-1]) for key, rows in sorted(found.items())]
+
+
+def memory_for(rows, partitions):
+    """Return the memory that makes a table of `rows` rows fall into that many partitions."""
+    return 4 * BYTES_PER_ROW * -(-rows // partitions)
+
+
+words = st.none() | st.text("abcd가나다", max_size=5)
+inputs = st.lists(st.lists(words, max_size=5), min_size=1, max_size=3)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@settings(max_examples=25)
+@given(shards=inputs, partitions=st.integers(1, 7))
+def test_every_verb_is_what_plain_python_makes_for_any_number_of_partitions(
+    root, shards, partitions
+):
+    memory = memory_for(max(1, sum(map(len, shards))), partitions)
+    rows = rows_of(root, shards, memory)
+    expected = groups(shards)
+
+    table = rows.map_shards(Letters(), columns=("text",), name="letters")
+    assert table.collect().rows() == letters(shards)
+    assert table.rows == len(letters(shards))
+
+    ends = table.group_by("key", Ends(), order_by=("row", "place"), name="ends")
+    assert sorted(ends.collect().rows()) == expected
+
+    counted = table.reduce(Count(), name="count").collect()
+    assert counted.rows() == [(len(letters(shards)), sum(p for _, _, p in letters(shards)))]
+
+    fetched = rows.lookup(ends, Fetch(), on=("first", "last"), columns=("id", "text"), name="ids")
+
+    def record(row):
+        return f"{row >> 32}-{row & 0xFFFFFFFF}", shards[row >> 32][row & 0xFFFFFFFF]
+
+    assert sorted(fetched.collect().rows()) == [
+        (key, size, first, last, record(first)[0], record(last)[0], record(first)[1])
+        for key, size, first, last in expected
+    ]
+
+
+@settings(max_examples=25)
+@given(
+    shards=inputs,
+    partitions=st.integers(1, 7),
+    how=st.sampled_from(["inner", "left", "semi", "anti"]),
+)
+def test_a_join_is_that_of_polars_for_any_number_of_partitions(root, shards, partitions, how):
+    memory = memory_for(max(1, sum(map(len, shards))), partitions)
+    rows = rows_of(root, shards, memory)
+    left = rows.map_shards(Letters(), columns=("text",), name="letters")
+    right = rows.map_shards(EvenLetters(), columns=("text",), name="even letters").group_by(
+        "key", Ends(), order_by=("row", "place"), name="ends"
+    )
+    joined = left.join(right, "key", how=how, name=how).collect()
+    oracle = left.collect().join(right.collect(), on="key", how=how)
+    assert joined.columns == oracle.columns
+    order = joined.columns
+    assert joined.sort(order).equals(oracle.sort(order))
+
+
+def test_a_join_is_sorted_by_its_key_within_each_partition(root):
+    rows = rows_of(root, [["dcba", "abcd"], ["bad"]], 10**9)
+    left = rows.map_shards(Letters(), columns=("text",), name="letters")
+    right = left.group_by("key", Ends(), order_by=("row", "place"), name="ends")
+    keys = left.join(right, "key", how="left", name="join").collect()["key"].to_list()
+    assert keys == sorted(keys)
+
+
+def test_tables_do_not_depend_on_the_memory_setting(root):
+    shards = [["abca", "가나다", None, "zzz"], ["", "cab"], ["다나가" * 3]]
+    seen = set()
+    counts = set()
+    for partitions in range(1, 8):
+        rows = rows_of(root, shards, memory_for(7, partitions))
+        table = rows.map_shards(Letters(), columns=("text",), name="letters")
+        ends = table.group_by("key", Ends(), order_by=("row", "place"), name="ends")
+        seen.add(tuple(sorted(ends.collect().rows())))
+        counts.add(len(ends.parts()))
+    assert len(seen) == 1
+    assert len(counts) > 4  # the memory did change the partitions
+
+
+def test_a_function_also_sees_an_empty_batch_of_the_right_columns(root):
+    rows = rows_of(root, [[], []], 10**9)
+    table = rows.map_shards(Letters(), columns=("text",), name="letters")
+    ends = table.group_by("key", Ends(), order_by=("row",), name="ends")
+    fetched = rows.lookup(ends, Fetch(), on=("first", "last"), columns=("id", "text"), name="ids")
+    assert fetched.collect().rows() == []
+    assert fetched.collect().columns[-1] == "first_text"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    def __call__(self, batch, rows):
+        return pl.DataFrame(
+            {"first": np.tile(rows, 30), "last": np.tile(rows[::-1], 30)},
+            schema={"first": pl.UInt64, "last": pl.UInt64},
+        )
+
+
+def test_a_lookup_of_many_rows_is_cut_and_loses_none(root, monkeypatch):
+    monkeypatch.setattr("datatools.engine.tables.LOOKUP_ROWS", 7)
+    shards = [["a", "b", "c"], ["d"]]
+    rows = rows_of(root, shards, 10**9)
+    table = rows.map_shards(Pairs(), columns=("id",), name="pairs")
+    found = rows.lookup(table, Fetch(), on=("first", "last"), columns=("id", "text"), name="ids")
+    frame = found.collect()
+    assert frame.height == 30 * 4 > 7
+    assert LOOKUP_ROWS > 7
+    assert frame.select("first", "last").equals(table.collect())
+    for first, first_id in frame.select("first", "first_id").iter_rows():
+        assert first_id == f"{first >> 32}-{first & 0xFFFFFFFF}"
+
+
+# --------------------------------------------------------------------------------------------------
+# Layout
+
+
+@settings(max_examples=50)
+@given(
+    keys=st.lists(st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63, 2**64 - 1])),
+    count=st.integers(1, 9),
+)
+def test_partitions_are_disjoint_sorted_and_complete(keys, count):
+    frame = pl.DataFrame(
+        {"key": keys, "n": range(len(keys))}, schema={"key": pl.UInt64, "n": pl.Int64}
+    )
+    pieces = Partitioning("key", ("n",), count).split(frame)
+    assert len(pieces) == count
+    assert all(piece.equals(piece.sort("key", "n")) for piece in pieces)
+    assert sorted(pl.concat(pieces).rows()) == sorted(frame.rows())
+    owners = [set(piece["key"].to_list()) for piece in pieces]
+    assert not any(a & b for a, b in itertools.combinations(owners, 2))
+
+
+def test_small_keys_in_a_row_fall_evenly_into_partitions():
+    frame = pl.DataFrame({"key": range(10_000)}, schema={"key": pl.UInt64})
+    sizes = [piece.height for piece in Partitioning("key", (), 10).split(frame)]
+    assert min(sizes) > 900
+    assert max(sizes) < 1100
+
+
+def test_a_row_of_a_shard_that_is_not_there_is_refused_and_not_lost():
+    frame = pl.DataFrame({"row": [0, 2**32, 2 << 32]}, schema={"row": pl.UInt64})
+    layout = Partitioning("row", (), 2, by_shard=True)
+    with pytest.raises(TypeError, match="row names a record that is not there"):
+        layout.split(frame)
+    assert [piece.height for piece in layout.split(frame[:2])] == [1, 1]
+
+
+@given(st.lists(st.integers(0, 3)))
+def test_group_starts_are_those_of_itertools(keys):
+    keys.sort()
+    sizes = [len(list(group)) for _, group in itertools.groupby(keys)]
+    assert group_starts(np.array(keys, dtype=np.uint64)).tolist() == [0, *itertools.accumulate(sizes)]
+
+
+# --------------------------------------------------------------------------------------------------
+# Keys
+
+
+@dataclass
+class Thawed:
+    def __call__(self, frame):
+        return frame
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Letters
+    name: str = "x"
+
+
+def test_a_function_is_named_by_its_class_and_all_its_fields():
+    one = identity(Outer(Letters(1)))
+    assert one == identity(Outer(Letters(1)))
+    assert one != identity(Outer(Letters(2)))
+    assert one != identity(Outer(Letters(1), "y"))
+    assert identity(Count()) != identity(Ends())
+
+
+@pytest.mark.parametrize("fn", [lambda frame: frame, Thawed(), len])
+def test_a_function_that_cannot_be_named_is_refused(fn):
+    with pytest.raises(TypeError, match="must be a frozen dataclass to be part of a key"):
+        identity(fn)
+
+
+def test_a_verb_asked_for_again_is_found_and_not_run(root):
+    shards = [["again"], ["and again"]]
+    rows = rows_of(root, shards, 10**9)
+    for _ in range(2):
+        table = rows.map_shards(Letters(), columns=("text",), name="letters")
+        table.group_by("key", Ends(), order_by=("row", "place"), name="ends").collect()
+    events = rows._runner.stages.events
+    assert [event.cached for event in events] == [False, False, True, True]
+
+
+def test_other_fields_of_a_function_are_another_table(root):
+    rows = rows_of(root, [["ab"]], 10**9)
+    one = rows.map_shards(Letters(1), columns=("text",), name="letters").collect()
+    two = rows.map_shards(Letters(2), columns=("text",), name="letters").collect()
+    assert (one.height, two.height) == (2, 4)
