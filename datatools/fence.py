@@ -560,6 +560,8 @@ def _serve(source_fd: int, sink_fd: int, page_fd: int, parent: int) -> None:
                 began = time.process_time_ns(), time.monotonic_ns()
                 _PAGE.pack_into(page, 0, index, *began, limit)
                 status, result = _apply(function, item)
+                if status == _RAISED and memory.was_near(limit):
+                    status = _NO_MEMORY  # libraries have names of their own for it
                 memory.lift()
                 _answer(sink, status, result)
                 if status == _NO_MEMORY:
@@ -595,6 +597,16 @@ class _Memory:
             limit = min(limit, self._hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, self._hard))
         return limit
+
+    def was_near(self, limit: int) -> bool:
+        """Return whether this process has ever mapped all but a quarter of an item's share."""
+        try:
+            with open("/proc/self/status", "rb") as status:
+                fields = dict(line.split(b":", 1) for line in status)
+        except OSError:
+            return False
+        peak = int(fields[b"VmPeak"].split()[0]) << 10
+        return peak > limit - self._memory_bytes // 4
 
     def lift(self) -> None:
         """Remove the limit, so that an answer can be sent after an item that used all of it."""

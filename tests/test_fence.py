@@ -37,6 +37,12 @@ def work(item: bytes) -> bytes:
         case b"grow slowly":
             while True:
                 _kept.append(bytearray(b"x" * MIB))
+        case b"grow and disguise":
+            try:
+                work(b"grow slowly")
+            except MemoryError:
+                _kept.clear()
+                raise RuntimeError("parse error 2") from None
         case b"exit":
             os._exit(3)
         case b"segv":
@@ -114,6 +120,7 @@ def gone_within(pid: int, seconds: float) -> bool:
         (b"sleep", Fenced("fence_timeout", "more than 1.5 s")),
         (b"grow", Fenced("fence_memory", "more than 256 MiB")),
         (b"grow slowly", Fenced("fence_memory", "more than 256 MiB")),
+        (b"grow and disguise", Fenced("fence_memory", "more than 256 MiB")),
         (b"exit", Fenced("fence_crash", "exited with code 3")),
         (b"segv", Fenced("fence_crash", "killed by SIGSEGV")),
         (b"grow in C", Fenced("fence_crash", "killed by SIGSEGV")),

@@ -680,6 +680,9 @@ def _stands(root: Path, folder: Path, files: Mapping[str, PartRef]) -> bool:
 def _link(source: Path, target: Path) -> None:
     """Give a committed file its final name, by hard link where the file system has them."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    # Renaming one name of a file over another does nothing, and would leave the temporary name.
+    if target.exists() and target.samefile(source):
+        return
     temporary = target.parent / f".tmp-{os.getpid()}-{target.name}"
     temporary.unlink(missing_ok=True)
     try:

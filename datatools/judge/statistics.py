@@ -218,10 +218,11 @@ def estimate(
 def domain_estimates(
     nll_a: Floats, nll_b: Floats, layout: Layout, *, key: str, level: float = 0.95
 ) -> dict[str, tuple[Estimate, float]]:
-    """Return each domain's estimate with its Holm-corrected sign-flip p value over clusters.
+    """Return each domain's estimate with its p value, Holm-corrected over domains.
 
-    These are guardrails, not the endpoint: the p value asks whether the clusters' gaps, averaged
-    over seeds, could as well have the other sign.
+    These are guardrails, not the endpoint. A domain's p value is the larger of two: flipping the signs
+    of its clusters' gaps asks about the documents, and with three seeds or more Student's test asks
+    about the seeds.
     """
     found: list[tuple[str, Estimate, float]] = []
     for index, name in enumerate(layout.names):
@@ -235,10 +236,24 @@ def domain_estimates(
         )
         a, b = nll_a[:, member], nll_b[:, member]
         clusters = _sum_by((a - b).mean(axis=0), part.cluster, int(part.cluster.max()) + 1)
+        value = estimate(a, b, part, key=f"{key}/{name}", level=level)
         p = sign_flip_p(clusters, key=f"{key}/{name}")
-        found.append((name, estimate(a, b, part, key=f"{key}/{name}", level=level), p))
+        found.append((name, value, max(p, _student_p(np.array(value.seed_effects)))))
     corrected = holm([p for _, _, p in found])
     return {name: (value, float(p)) for (name, value, _), p in zip(found, corrected, strict=True)}
+
+
+def _student_p(values: Floats) -> float:
+    """Return the two-sided p value of a zero mean under Student's test; 0 with fewer than three."""
+    from scipy.special import stdtr
+
+    count = len(values)
+    if count < 3:
+        return 0.0
+    mean, error = abs(float(values.mean())), float(values.std(ddof=1)) / math.sqrt(count)
+    if error == 0:
+        return float(mean == 0)
+    return 2 * float(stdtr(count - 1, -mean / error))
 
 
 def bootstrap_effects(

@@ -61,7 +61,7 @@ class DomainEffect(_Frozen):
     high: float
     """Upper end of the interval."""
     p: float
-    """Sign-flip p value over clusters, Holm-corrected over domains."""
+    """The larger of the p values over clusters and over seeds, Holm-corrected over domains."""
 
 
 class VoiceResult(_Frozen):

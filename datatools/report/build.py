@@ -6,7 +6,6 @@ Owns: that the page is whole or absent. Refuses: what is in it.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ __all__ = ["write_report"]
 
 _NAME: Final = "report.html"
 _TEMPORARY: Final = ".tmp-"
+"""What a run takes for left over, and removes."""
 
 
 def write_report(output: Path, *, title: str | None = None) -> Path:
@@ -37,21 +37,16 @@ def write_report(output: Path, *, title: str | None = None) -> Path:
     """
     page = render(load_report(output, title=title)).encode("utf-8")
     path = output / _NAME
+    temporary = output / f"{_TEMPORARY}{os.getpid()}-{_NAME}"
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, suffix=_NAME, dir=output)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with temporary.open("wb") as file:
                 file.write(page)
                 file.flush()
                 os.fsync(file.fileno())
-            # mkstemp makes a private file; a report is as readable as what stands beside it.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
             os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
             str(path), f"cannot be written: {error.strerror}", hint="Make room, or check rights."

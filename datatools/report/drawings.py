@@ -162,9 +162,7 @@ def similarity(histogram: Histogram) -> Markup:
 
 def curve(part: Part) -> Markup | None:
     """Return a part's loss over the tokens read, or None without a finite loss."""
-    points = [
-        (float(point.tokens), point.loss) for point in part.curve if point.loss is not None
-    ]
+    points = [(float(point.tokens), point.loss) for point in part.curve if point.loss is not None]
     if not points:
         return None
     return charts.curve(

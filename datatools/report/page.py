@@ -15,6 +15,7 @@ import hashlib
 import importlib.resources
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any, Final
 
 import jinja2
@@ -44,12 +45,16 @@ def render(report: ReportData) -> str:
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    page: str = _environment().get_template("template.html.jinja").render(
-        report=report,
-        draw=drawings,
-        # Ours, and part of the policy by its hash.
-        style=Markup(style),  # noqa: S704
-        policy=policy,
+    page: str = (
+        _environment()
+        .get_template("template.html.jinja")
+        .render(
+            report=report,
+            draw=drawings,
+            # Ours, and part of the policy by its hash.
+            style=Markup(style),  # noqa: S704
+            policy=policy,
+        )
     )
     return page
 
@@ -76,14 +81,23 @@ def _environment() -> jinja2.Environment:
         "token": shown_token,
         "cut": cut,
         "quote": shlex.quote,
+        "literal": repr,
     }
-    environment.globals |= {"percent": quantities.percent, "language_tag": language_tag}
+    environment.globals |= {
+        "percent": quantities.percent,
+        "language_tag": language_tag,
+        "largest": _largest,
+    }
     return environment
 
 
 def _finalize(value: Any) -> Any:
     """Return what is written for a value of the template; escaping comes after it."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _largest(rows: Sequence[tuple[str, float]]) -> float:
+    return max((chance for _, chance in rows), default=1.0)
 
 
 def language_tag(language: str | None, text: str) -> str | None:

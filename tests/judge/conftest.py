@@ -90,7 +90,8 @@ def neutral() -> ReferenceSet:
 
 @pytest.fixture(scope="session")
 def ngram_tier() -> Tier:
-    return TIERS["smoke"].model_copy(update={"neural": None})
+    plan = TIERS["smoke"].ngram.model_copy(update={"draws": 3})
+    return TIERS["smoke"].model_copy(update={"neural": None, "ngram": plan})
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from datatools.judge.receipts import ArmFacts, DocumentReceipt, Header, Receipts
 from datatools.judge.tiers import TIERS, PlannedRun, Tier
 from datatools.judge.verdict import Verdict
 
-CPU = TIERS["cpu"]
+CPU = TIERS["cpu"].model_copy(update={"ngram": TIERS["cpu"].ngram.model_copy(update={"draws": 3})})
 
 
 def receipts(

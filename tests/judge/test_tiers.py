@@ -22,11 +22,11 @@ def test_the_arms_of_a_tier_get_the_same_runs_and_each_voice_a_null(name: str) -
     assert not nulls & paired  # another draw, or it would be no null
 
 
-def test_the_smoke_tier_holds_twentytwo_runs() -> None:
+def test_the_smoke_tier_holds_thirtyfour_runs() -> None:
     counts = Counter((run.voice, run.regime, run.role) for run in TIERS["smoke"].runs())
     assert counts == {
-        ("ngram", "token-matched", "paired"): 6,
-        ("ngram", "source-matched", "paired"): 6,
+        ("ngram", "token-matched", "paired"): 12,
+        ("ngram", "source-matched", "paired"): 12,
         ("ngram", "token-matched", "null"): 2,
         ("neural", "token-matched", "paired"): 6,
         ("neural", "token-matched", "null"): 2,

@@ -15,9 +15,9 @@ from datatools.sample.pydoc_pages import HELDOUT_MODULES, MODULES
 # What the files decompress to; zlib versions compress differently. A change here is a change of the
 # sample that every user gets: make it on purpose.
 GOLDEN = {
-    "forum-00000.warc.gz": "",
-    "site-00000.warc.gz": "",
-    "truncated-00000.warc.gz": "",
+    "forum-00000.warc.gz": "d7772a8a874c834d743c25799fd2f33c4ac060176a3993bfa7a89a1feb7c6443",
+    "site-00000.warc.gz": "736541d53b62126b4ab78bc05f1dd57cba3659d7c27dbf197d547ac7705e855b",
+    "truncated-00000.warc.gz": "81ba4076fb68c00965ce3e456d4d850702980520242fe784e64afc8b20795cdb",
 }
 
 

@@ -74,12 +74,9 @@ def test_an_empty_batch_and_other_columns_pass():
 
 
 HOSTILE = {
-    "more than 512 elements inside one another": "<div>" * 20_000 + "MARK 표시" + "</div>" * 20_000,
-    "more than 1024 attributes in a tag": "<p "
-    + " ".join(f"a{n}" for n in range(40_000))
-    + ">MARK 표시",
-    "more than 256 open formatting elements": "".join(f"<b {n}>" for n in range(2000))
-    + "MARK 표시",
+    "more than 512 elements inside one another": "<div>" * 20_000 + "MARK 표시",
+    "more than 1024 attributes in a tag": f"<p {' '.join(map(str, range(40_000)))}>MARK 표시",
+    "more than 256 open formatting elements": f"<b {'><b '.join(map(str, range(2000)))}>MARK 표시",
     "more than 1000000 bytes": "<p>MARK 표시</p>" + "<p>x</p>" * 200_000,
 }
 
@@ -158,7 +155,7 @@ def test_a_page_in_another_encoding_is_decoded_by_what_it_declares():
 )
 def test_meta_gains_the_title_and_keeps_its_bytes(meta, after):
     df = documents(
-        html=[article("글", '제목 "a"').encode()], meta=pl.Series([meta], dtype=pl.String)
+        html=[article("본문입니다.", '제목 "a"').encode()], meta=pl.Series([meta], dtype=pl.String)
     )
     assert run(df).df["meta"].to_list() == [after]
 

@@ -9,10 +9,10 @@ ARTICLE = """
 <html><head><title>장독대</title></head><body>
 <nav><ul><li><a href=/>Home</a></li><li><a href=/a>About us</a></li></ul></nav>
 <article><h1>Keeping soy sauce</h1>
-<p>장독대는 집에서 볕이 가장 잘 드는 곳에 둔다. 된장과 간장은 봄부터 가을까지 햇볕을 받으며 익는다.</p>
+<p>장독대는 집에서 볕이 가장 잘 드는 곳에 둔다. 된장과 간장은 봄부터 가을까지 햇볕을 받는다.</p>
 <p>The jars stand where the yard gets the most sun. Soybean paste and soy sauce ripen there from
 spring to autumn, and the lids come off on every dry day so that the sun can reach the surface.</p>
-<p>비가 오기 전에는 뚜껑을 덮고, 비가 그치면 다시 열어 둔다. 이렇게 한 해를 보낸 간장은 맛이 깊다.</p>
+<p>비가 오기 전에는 뚜껑을 덮고, 그치면 다시 열어 둔다. 이렇게 한 해를 보낸 간장은 맛이 깊다.</p>
 </article><footer><p>Copyright. All rights reserved. Privacy policy.</p></footer></body></html>
 """
 
@@ -63,8 +63,8 @@ def test_text_that_lxml_would_lose_is_kept(extract):
 def test_the_cascade_takes_resiliparses_text_where_trafilatura_loses_most():
     # Answers look like comments, which trafilatura leaves out here.
     answers = "".join(
-        f"<div class='comment'><p>{n}번째 답글입니다. Answer number {n} says that the jar must stay "
-        "open on dry days and closed on wet ones, whatever the season.</p></div>"
+        f"<div class='comment'><p>{n}번째 답글입니다. Answer number {n} says that the jar must "
+        "stay open on dry days and closed on wet ones, whatever the season.</p></div>"
         for n in range(12)
     )
     page = (

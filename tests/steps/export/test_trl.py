@@ -110,6 +110,7 @@ def test_what_the_format_cannot_say_stops_the_export_and_names_the_row(message, 
         Trl().convert(conversations(rows), "conversation")
 
 
+@pytest.mark.slow
 def test_trl_sniffs_the_rows_as_what_they_are():
     from trl import data_utils
 

@@ -1,5 +1,6 @@
 """Pages with planted markup and known counts, Korean and English side by side."""
 
+import re
 from pathlib import Path
 
 import orjson
@@ -330,3 +331,29 @@ def test_nasty_pages_are_accounted_for(html):
     assert kept.height + dropped.height >= 1
     reasons = {"expanded", "no_qa_markup", "no_answers", "qa_markup_broken"}
     assert set(dropped["reason"]) <= reasons
+
+
+@pytest.mark.shared
+def test_real_pages_give_their_questions(shared_dir):
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    with (shared_dir / "data" / "a_warc" / "wcxb_dev_A.warc.gz").open("rb") as file:
+        records = ArchiveIterator(file, record_types=WarcRecordType.response, parse_http=True)
+        pages = [
+            (record.headers.get("WARC-Target-URI"), record.reader.read().decode("utf-8", "replace"))
+            for record in records
+        ]
+    frame = pl.DataFrame({"url": [url for url, _ in pages], "html": [p.encode() for _, p in pages]})
+    kept, dropped = ExtractQuestions().apply(frame)
+    assert dict(dropped["reason"].value_counts().iter_rows()) == {
+        "no_qa_markup": 431,
+        "expanded": 32,
+        "no_answers": 6,
+    }
+    assert kept.height == 126
+    # Independently: the votes as they stand in the source of one page, the question's first.
+    url, page = next((url, page) for url, page in pages if "why-is-raid-not-a-backup" in url)
+    stated = re.findall(r'itemprop="upvoteCount"[^>]*>\s*(-?\d+)', page)
+    answers = kept.filter(pl.col("url") == url)["answers"][0].to_list()
+    assert sorted(answer["votes"] for answer in answers) == sorted(map(int, stated[1:]))
+    assert [answer["author"] for answer in answers if answer["accepted"]] == ["Kevin Dente"]
