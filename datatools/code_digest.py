@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import os
 import uuid
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -69,12 +70,19 @@ def source_digest(module: str) -> str:
                     hint="Wrap it in a function of your own.",
                 )
             continue
-        tree = ast.parse(Path(spec.origin).read_bytes())
-        seen[name] = ast.dump(tree)
         parent = name if spec.submodule_search_locations else name.rpartition(".")[0]
-        left += [found for found in _imports(tree, parent) if found.split(".")[0] == package]
+        stat = os.stat(spec.origin)
+        seen[name], imports = _parsed(spec.origin, stat.st_mtime_ns, stat.st_size, parent)
+        left += [found for found in imports if found.split(".")[0] == package]
     joined = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(joined.encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(path: str, mtime_ns: int, size: int, parent: str) -> tuple[str, list[str]]:
+    """Return a file's syntax tree as text and the names it imports; parsed once per state of it."""
+    tree = ast.parse(Path(path).read_bytes())
+    return ast.dump(tree), _imports(tree, parent)
 
 
 def _imports(tree: ast.AST, parent: str) -> list[str]:

@@ -81,7 +81,7 @@ or open a new one. In a released Korean preference set 1,037 of 1,037 rows held 
 (VAIV-2023, RLHF-Korean-Friendly-LLM, counted by us)."""
 
 _CONTROL_TOKEN: Final = re.compile(
-    r"<\|[^|<>\s]{1,40}\|>|<(?:start|end)_of_turn>|</?s>|<[be]os>|\[/?INST\]|<</?SYS>>"
+    r"<[|｜][^|｜<>\s]{1,40}[|｜]>|<(?:start|end)_of_turn>|</?s>|<[be]os>|\[/?INST\]|<</?SYS>>"
 )
 
 
@@ -92,7 +92,8 @@ class Rendered:
     Attributes:
         text: What the model reads.
         spans: Character ranges `[start, end)` the loss covers, increasing and apart; one per
-            trained message, ending with the stop token.
+            trained message, ending with the stop token (and a blank after it, if the template marks
+            that too).
     """
 
     text: str
@@ -149,6 +150,7 @@ class ChatTemplate:
         text, marks = self._text(messages, add_generation_prompt)
         if not self.marked:
             return Rendered(text, self._spans_by_prefix(messages, text))
+        marks = _joined(marks)
         assistants = [message for message in messages if message["role"] == "assistant"]
         if len(marks) != len(assistants):
             raise ConversationRefusedError(
@@ -201,6 +203,16 @@ class ChatTemplate:
             # Past the stop token the template writes on by itself (a newline): not the model's.
             spans.append((len(before), len(after) if stop < 0 else stop + len(self.stop_token)))
         return tuple(spans)
+
+
+def _joined(marks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Return the ranges with those that touch made one: a turn may be marked in pieces."""
+    joined: list[tuple[int, int]] = []
+    for start, end in marks:
+        if joined and joined[-1][1] == start:
+            start, _ = joined.pop()
+        joined.append((start, end))
+    return tuple(joined)
 
 
 def _is_trained(message: Message) -> bool:
@@ -327,12 +339,13 @@ def _check(template: ChatTemplate) -> None:
 
 
 def stop_token_is_trained(template: ChatTemplate, rendered: Rendered) -> bool:
-    """Return whether every trained range ends with the stop token.
+    """Return whether every trained range ends with the stop token, blanks after it aside.
 
     If not, the model never learns to stop.
     """
     return all(
-        rendered.text[start:end].endswith(template.stop_token) for start, end in rendered.spans
+        rendered.text[start:end].rstrip().endswith(template.stop_token.rstrip())
+        for start, end in rendered.spans
     )
 
 

@@ -237,14 +237,44 @@ def test_a_file_is_masked_with_and_without_marks(template_file, source):
     assert trained(template.render(messages)) == [ENGLISH[1] + "</s>"]
 
 
+def released(name: str) -> str:
+    from importlib.resources import files
+
+    return str(files("trl") / "chat_templates" / f"{name}.jinja")
+
+
+@pytest.mark.parametrize(
+    ("name", "marked"),
+    [
+        ("qwen3_training", True),
+        ("qwen3_instruct_2507", False),
+        ("llama3_training", True),
+        ("diffusion_gemma_training", True),  # marks the answer and its end in two blocks
+    ],
+)
+@pytest.mark.parametrize("contents", [ENGLISH, KOREAN])
+def test_released_templates_that_can_be_masked_are(name, marked, contents):
+    stop = {"llama3": "<|eot_id|>", "diffusion": "<turn|>"}.get(name.split("_")[0], "<|im_end|>")
+    template = load_template(released(name), stop)
+    assert template.marked == marked
+    said = [text.rstrip() for text in trained(template.render(turns(contents)))]
+    assert len(said) == 2
+    for text, content in zip(said, contents[1::2], strict=True):
+        assert text.endswith(content + stop)
+
+
+def test_a_released_template_that_drops_old_thoughts_cannot_be_masked():
+    with pytest.raises(ConfigError, match="is not a prefix of the whole"):
+        load_template(released("qwen3"), "<|im_end|>")
+
+
 def test_special_tokens_are_found_in_the_file(template_file):
-    source = MARKED.replace("</s>", "<|im_end|>").replace("<|assistant|>", "<|assistant|>[INST]")
-    source = source.replace("{% endif %}{% endfor %}", "{% endif %}{% endfor %}<end_of_turn>")
-    path = template_file(source)
-    with pytest.raises(ConfigError):  # it writes on after the last turn: no prefix of longer texts
-        load_template(path, "<|im_end|>")
     template = load_template(template_file(MARKED), "</s>")
     assert template.special_tokens == ("</s>", "<|assistant|>")
+    opened = MARKED.replace("<|{{ m.role }}|>", "<start_of_turn>{{ m.role }}[INST]")
+    opened = opened.replace("<|assistant|>", "<start_of_turn>assistant[INST]")
+    template = load_template(template_file(opened), "</s>")
+    assert template.special_tokens == ("</s>", "<start_of_turn>", "[INST]")
 
 
 @pytest.mark.parametrize(

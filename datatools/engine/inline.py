@@ -82,7 +82,7 @@ def apply(step: Transform, df: pl.DataFrame, *, seed: int = 0) -> tuple[pl.DataF
     told = ["fate", "reason", "measure", "value", "threshold", "detail"]
     about = [name for name in given if name not in told]
     dropped = fates.select("id", *told).join(
-        df.select(dict.fromkeys(["id", *about])), on="id", how="left", maintain_order="left"
+        df.select(list(dict.fromkeys(["id", *about]))), on="id", how="left", maintain_order="left"
     )
     return kept.select([n for n in shown if n in kept.columns]), dropped.select(about + told)
 

@@ -220,9 +220,9 @@ def domain_estimates(
 ) -> dict[str, tuple[Estimate, float]]:
     """Return each domain's estimate with its p value, Holm-corrected over domains.
 
-    These are guardrails, not the endpoint. A domain's p value is the larger of two: flipping the signs
-    of its clusters' gaps asks about the documents, and with three seeds or more Student's test asks
-    about the seeds.
+    These are guardrails, not the endpoint. A domain's p value is the larger of two: flipping the
+    signs of its clusters' gaps asks about the documents, and with three seeds or more Student's
+    test asks about the seeds.
     """
     found: list[tuple[str, Estimate, float]] = []
     for index, name in enumerate(layout.names):
@@ -245,7 +245,7 @@ def domain_estimates(
 
 def _student_p(values: Floats) -> float:
     """Return the two-sided p value of a zero mean under Student's test; 0 with fewer than three."""
-    from scipy.special import stdtr
+    from scipy.special import stdtr  # type: ignore[import-untyped, unused-ignore] # no stubs
 
     count = len(values)
     if count < 3:
@@ -328,7 +328,7 @@ def t_interval(values: Floats, level: float) -> tuple[float, float]:
         >>> round(low, 3), round(high, 3)
         (-0.484, 4.484)
     """
-    from scipy.special import stdtrit  # type: ignore[import-untyped, unused-ignore] # no stubs
+    from scipy.special import stdtrit
 
     count = len(values)
     mean = float(values.mean())

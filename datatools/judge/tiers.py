@@ -89,8 +89,8 @@ class NgramPlan(BaseModel):
 
     Attributes:
         order: Longest n-gram, in characters.
-        draws: Paired draws. They cost a second each, and six make a t interval less than half as wide
-            as three do.
+        draws: Paired draws. They cost a second each, and six make a t interval less than half as
+            wide as three do.
         max_bytes: Most bytes of text in one run.
         rope: Practical-equivalence zone in bits per byte, plus and minus.
         regimes: Regimes to run; the first decides.

@@ -1,0 +1,1 @@
+"""Changing what a record holds: extraction, languages, functions of ones own."""

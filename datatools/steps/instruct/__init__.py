@@ -1,0 +1,1 @@
+"""Instruction data: question threads found in pages, and the conversations made of them."""

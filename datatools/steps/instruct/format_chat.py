@@ -30,7 +30,7 @@ class FormatChat(Map):
 
     Adds `text`, exactly what `transformers` renders with the same template, and `loss_spans`, the
     ranges `[start, end)` of its characters (not bytes) that are trained: one per assistant message
-    with `train`, from its first character to the end of the stop token. `messages` stay.
+    with `train`, from its first character through the stop token. `messages` stay.
 
     A conversation that cannot be rendered is dropped with a reason: `no_messages`, `empty_message`,
     `roles_do_not_alternate` (after an optional system turn, user and assistant take turns, user

@@ -1,0 +1,1 @@
+"""Preference pairs: which of two answers people preferred."""
