@@ -1,12 +1,12 @@
 """Documents in, filtered and deduplicated shards out: ours beside datatrove, whole processes.
 
-Both sides read the same files with the same number of workers, apply Gopher repetition and quality and
-MinHash deduplication (5-word shingles, 17 bands of 7), and write compressed shards. Process start,
-imports and loading compiled kernels are inside the times; compiling them, which happens once per
-machine, is not (a run on a few records goes first, for both sides).
+Both sides read the same files with the same number of workers, apply Gopher repetition and quality
+and MinHash deduplication (5-word shingles, 17 bands of 7), and write compressed shards. Process
+start, imports and loading compiled kernels are inside the times; compiling them, which happens once
+per machine, is not (a run on a few records goes first, for both sides).
 
-Kept documents differ because the filters do: datatrove counts punctuation as words and its stop words
-are English; ours verifies every duplicate. Both counts are printed.
+Kept documents differ because the filters do: datatrove counts punctuation as words and its stop
+words are English; ours verifies every duplicate. Both counts are printed.
 
     python benchmarks/end_to_end.py [--quick] [--json] [--runs N]
 
@@ -35,7 +35,7 @@ FILES = 4
 
 
 def documents(count: int) -> list[str]:
-    """Return `count` documents of a few thousand characters, a tenth of them lightly edited copies."""
+    """Return `count` documents of about 3,000 characters, a tenth of them edited copies."""
     rng = random.Random(0)
     texts: list[str] = []
     sources = sorted((SHARED / "g_corpora").glob("*.jsonl.zst"))
@@ -77,7 +77,9 @@ def ours(kind: str, source: Path, out: Path, workers: int) -> Path:
         else f'ReadWarc: {{paths: ["{source}/*.warc.gz"]}}'
     )
     steps = ["GopherRepetition", "GopherQuality"]
-    steps = [*steps, "MinHashDedup: {threshold: 0.8}"] if kind == "jsonl" else ["ExtractText", *steps]
+    steps = (
+        [*steps, "MinHashDedup: {threshold: 0.8}"] if kind == "jsonl" else ["ExtractText", *steps]
+    )
     lines = [
         f"name: {kind}",
         "datasets:",
@@ -95,7 +97,11 @@ def ours(kind: str, source: Path, out: Path, workers: int) -> Path:
 def measure(kind: str, source: Path, work: Path, workers: int, runs: int) -> dict[str, object]:
     """Return both sides' medians over `runs` runs in turn."""
     peer = peer_environment(
-        "datatrove", "datatrove[io,processing]", "spacy", "orjson", "resiliparse>=2.0.1,<3",
+        "datatrove",
+        "datatrove[io,processing]",
+        "spacy",
+        "orjson",
+        "resiliparse>=2.0.1,<3",
         "lxml_html_clean",
     )
     script = str(HERE / "peers" / "datatrove_run.py")
@@ -103,8 +109,17 @@ def measure(kind: str, source: Path, work: Path, workers: int, runs: int) -> dic
     for number in range(runs):
         out = work / f"{kind}-ours-{number}"
         pipeline = ours(kind, source, out, workers)
-        command = [sys.executable, "-m", "datatools.cli.main", "run", str(pipeline), "--json",
-                   "--quiet", "--only", "docs"]
+        command = [
+            sys.executable,
+            "-m",
+            "datatools.cli.main",
+            "run",
+            str(pipeline),
+            "--json",
+            "--quiet",
+            "--only",
+            "docs",
+        ]
         result = timed(command)
         kept = json.loads(result.output)["datasets"]["docs"]
         steps = json.loads((out / "docs" / "manifest.json").read_text())["steps"]
@@ -125,7 +140,9 @@ def measure(kind: str, source: Path, work: Path, workers: int, runs: int) -> dic
         }
         for name, found in sides.items()
     }
-    ratios = [b / a for (a, _, _), (b, _, _) in zip(sides["datatools"], sides["datatrove"], strict=True)]
+    ratios = [
+        b / a for (a, _, _), (b, _, _) in zip(sides["datatools"], sides["datatrove"], strict=True)
+    ]
     return {
         **rows,
         "time_ratio": round(statistics.median(ratios), 2),
@@ -137,7 +154,9 @@ def measure(kind: str, source: Path, work: Path, workers: int, runs: int) -> dic
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="1,500 documents, one run")
-    parser.add_argument("--json", action="store_true", help="print one JSON object on the last line")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object on the last line"
+    )
     parser.add_argument("--runs", type=int, help="runs of each side; the median counts")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()

@@ -1,8 +1,8 @@
 """The public reader of published datasets.
 
-Owns: opening a folder with a manifest, checking that its shards are the ones the manifest lists, and
-handing their rows out as frames. Refuses: a folder without a manifest (a publication that did not
-finish has none), and hashing (`datatools verify` does that).
+Owns: opening a folder with a manifest, checking that its shards are the ones the manifest lists,
+and handing their rows out as frames. Refuses: a folder without a manifest (a publication that did
+not finish has none), and hashing (`datatools verify` does that).
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ class Dataset:
 def open_dataset(path: str | PathLike[str]) -> Dataset:
     """Open a published dataset.
 
-    The sizes and row counts of its shards are compared with the manifest, from file sizes and Parquet
-    footers alone; no row is read.
+    The sizes and row counts of its shards are compared with the manifest, from file sizes and
+    Parquet footers alone; no row is read.
 
     Args:
         path: Folder with `manifest.json` and the shards it lists.

@@ -1,8 +1,8 @@
 """The error family: what went wrong, where, what was got, and what to do about it.
 
-Every error a user can cause is a `DatatoolsError`. The command line prints its message and exits with
-its `exit_code`; nothing here is ever shown as a traceback. Errors that are ours (a broken invariant)
-stay ordinary exceptions, so that they are seen and fixed.
+Every error a user can cause is a `DatatoolsError`. The command line prints its message and exits
+with its `exit_code`; nothing here is ever shown as a traceback. Errors that are ours (a broken
+invariant) stay ordinary exceptions, so that they are seen and fixed.
 
     DatatoolsError
     ├── ConfigError         exit 2   a pipeline file, a step field or a command-line value is wrong

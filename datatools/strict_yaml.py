@@ -1,5 +1,4 @@
-"""YAML read strictly: no code, no aliases, no duplicate keys, YAML 1.2 scalars, and a line for
-every value.
+"""YAML read strictly: no code, no aliases, no duplicate keys, and a line for every value.
 
 Plain PyYAML turns `no` into False, `12:30` into 750 and `1e-5` into a string, keeps the last of two
 equal keys, and expands a ten-line alias bomb past memory. A pipeline file needs none of that, so

@@ -1,5 +1,4 @@
-"""Verifying an output: hash every file again, add every ledger again, trust nothing that was
-said."""
+"""Verifying an output: hash every file and add every ledger again, trusting nothing said."""
 
 from __future__ import annotations
 

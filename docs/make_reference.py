@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from datatools.steps import EXPORTS, STEPS, load_export, load_step
-from datatools.steps.base import FlatMap, Filter, Global, Map, Source, Step
+from datatools.steps.base import Filter, FlatMap, Global, Map, Source, Step
 
 KINDS = {Source: "source", Map: "map", FlatMap: "flat map", Filter: "filter", Global: "global"}
 
@@ -46,8 +46,7 @@ def main() -> None:
     lines = [
         "# Steps",
         "",
-        "Made from the classes by `make docs`. Each name is the class, the YAML key and the label in",
-        "reports.",
+        "Made from the classes by `make docs`. A name is the class, the YAML key and the label.",
         "",
     ]
     for name in STEPS:

@@ -185,3 +185,19 @@ class Slow(Map):
     def map(self, batch: Batch) -> Mapped:
         time.sleep(self.seconds)
         return Mapped(batch.df)
+
+
+class DieOnce(Map):
+    """Kills its own process at the first record that says `die`, and removes the file that says so."""
+
+    mark: str
+    """File whose presence makes it deadly, once."""
+
+    def bind(self, context: Context) -> DieOnce:
+        return self
+
+    def map(self, batch: Batch) -> Mapped:
+        if "die" in batch.df["text"].to_list() and os.path.exists(self.mark):
+            os.unlink(self.mark)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Mapped(batch.df)

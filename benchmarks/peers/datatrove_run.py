@@ -38,21 +38,18 @@ class Resiliparse(BaseExtractor):
         super().__init__(timeout=5)
 
     def extract(self, text: str) -> str:
+        """Return the page's main text."""
         from resiliparse.extract.html2text import extract_plain_text
 
         return extract_plain_text(text, main_content=True, alt_texts=False, links=False)
 
 
 def rows(folder: Path) -> int:
-    return sum(
-        sum(1 for _ in gzip.open(path, "rb")) for path in sorted(folder.glob("*.jsonl.gz"))
-    )
+    return sum(sum(1 for _ in gzip.open(path, "rb")) for path in sorted(folder.glob("*.jsonl.gz")))
 
 
 def run(steps: list[object], logs: Path, tasks: int, workers: int) -> None:
-    LocalPipelineExecutor(
-        pipeline=steps, logging_dir=str(logs), tasks=tasks, workers=workers
-    ).run()
+    LocalPipelineExecutor(pipeline=steps, logging_dir=str(logs), tasks=tasks, workers=workers).run()
 
 
 def minhash(source: Path, out: Path, workers: int) -> None:
@@ -80,7 +77,9 @@ def minhash(source: Path, out: Path, workers: int) -> None:
 def main() -> None:
     kind, source, out, workers = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     tasks = len([path for path in source.iterdir() if path.is_file()])
-    first = [JsonlReader(str(source))] if kind == "jsonl" else [WarcReader(str(source)), Resiliparse()]
+    first = (
+        [JsonlReader(str(source))] if kind == "jsonl" else [WarcReader(str(source)), Resiliparse()]
+    )
     filters = [GopherRepetitionFilter(), GopherQualityFilter()]
     filtered = out / "filtered"
     run([*first, *filters, JsonlWriter(str(filtered))], out / "log0", tasks, workers)

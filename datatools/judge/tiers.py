@@ -161,7 +161,7 @@ class Tier(BaseModel):
     min_arm_bytes: int = 16_384
     min_arm_documents: int = 20
     min_reference_documents: int = 20
-    max_contaminated: float = 0.2
+    max_contaminated: float = 0.5
     limits: str
 
     def runs(self) -> tuple[PlannedRun, ...]:

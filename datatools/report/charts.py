@@ -21,6 +21,7 @@ __all__ = [
     "Mark",
     "Scale",
     "ShareOf",
+    "axis_bounds",
     "curve",
     "histogram",
     "intervals",
@@ -35,6 +36,11 @@ SMALL_WIDTH: Final = 340
 
 _THINNEST: Final = 4.0
 """Least width of a non-zero part of a bar of 1,000: it must be seen."""
+_LOWEST: Final = 2.0
+"""Least height of a bar that is not zero, in pixels."""
+_BESIDE_FROM: Final = 560
+_NAME_WIDTH: Final = 190
+_FIGURE_WIDTH: Final = 186
 _MOST_POINTS: Final = 240
 _SMOOTHING: Final = 0.06
 
@@ -236,9 +242,9 @@ def histogram(
         limits: (text, value) of lines to draw; one outside the edges is drawn at the edge.
         unit: What the axis measures.
     """
-    width, top, bottom, left, right = SMALL_WIDTH, 26, 40, 4, 4
-    height = 176
-    base = height - bottom
+    width, top, left, right = SMALL_WIDTH, 26, 4, 4
+    base = 136
+    height = base + (40 if unit else 22)
     across = Scale(edges[0], edges[-1], left, width - right, logarithmic)
     totals = [sum(counts) for counts in zip(*series.values(), strict=True)]
     up = Scale(0, max([*totals, 1]), base, top)
@@ -257,9 +263,9 @@ def histogram(
                     "rect",
                     title,
                     x=x + 0.5,
-                    y=min(high, low - 1),
+                    y=min(high, low - _LOWEST),
                     width=max(end - x - 1, 0.5),
-                    height=max(low - high, 1),
+                    height=max(low - high, _LOWEST),
                     class_=style,
                 )
             )
@@ -271,7 +277,8 @@ def histogram(
         shapes.append(_line(x, base, x, base + 4, "axis"))
         anchor = "start" if x < 16 else "end" if x > width - 16 else "middle"
         shapes.append(_text(x, base + 16, _tick(mark), "tick", anchor))
-    shapes.append(_text(width / 2, height - 4, unit, "tick", "middle"))
+    if unit:
+        shapes.append(_text(width / 2, height - 4, unit, "tick", "middle"))
     shapes.append(_text(left, 12, f"most in one bar: {count(max(totals, default=0))}", "tick"))
     for number, (text, value) in enumerate(limits):
         x = across.at(value)
@@ -322,6 +329,9 @@ def intervals(
 ) -> Markup:
     """Return intervals above one another on one axis.
 
+    Names and numbers stand beside the intervals where the chart is wide, above them where it is
+    narrow. An interval that leaves the axis ends in an arrow there.
+
     Args:
         marks: The intervals, from the top down.
         label: What the chart shows, for screen readers.
@@ -329,67 +339,110 @@ def intervals(
         origin: A value to mark with a line: no difference, or chance.
         zone: Half width of a zone around `origin` to shade: differences that do not matter.
         ends: What lies to the left, and to the right.
-        bounds: Ends of the axis; by default what is drawn, with room on both sides.
+        bounds: Ends of the axis; by default what is drawn, with room on both sides, and no more
+            than lets the strong intervals be seen.
     """
-    left, right, row, top = 8, 8, 44, 24
-    low, high = bounds or _bounds(marks, origin, zone)
-    across = Scale(low, high, left, width - right)
-    base = top + row * len(marks)
-    height = base + 40
+    beside = width >= _BESIDE_FROM
+    left, right = (_NAME_WIDTH, width - _FIGURE_WIDTH) if beside else (8, width - 8)
+    row, top = (28, 24) if beside else (44, 24)
+    low, high = bounds or axis_bounds(marks, origin, zone)
+    across = Scale(low, high, left, right)
+    base = top + row * len(marks) + 4
     shapes = []
     if zone is not None:
         start, stop = across.at(origin - zone), across.at(origin + zone)
         shapes.append(
             _element(
-                "rect", x=start, y=top - 8, width=stop - start, height=base - top + 8, class_="zone"
+                "rect",
+                x=start,
+                y=top - 8,
+                width=max(stop - start, 1),
+                height=base - top + 8,
+                class_="zone",
             )
         )
-        shapes.append(
-            _text(
-                min(max((start + stop) / 2, 70), width - 70),
-                11,
-                f"no difference that matters (±{zone:g})",
-                "tick",
-                "middle",
-            )
-        )
+        middle = min(max((start + stop) / 2, left + 76), right - 76)
+        shapes.append(_text(middle, 11, f"no difference that matters: ±{zone:g}", "tick", "middle"))
+    marks_at = ticks(low, high, max(3, (right - left) // 80))
+    shapes += [_line(across.at(tick), top - 8, across.at(tick), base, "grid") for tick in marks_at]
     shapes.append(_line(across.at(origin), top - 8, across.at(origin), base, "origin"))
     for number, mark in enumerate(marks):
         style = "strong" if mark.strong else "plain"
-        y = top + row * number + 26
-        shapes.append(_text(left, y - 14, mark.label, f"name {style}"))
-        shapes.append(_text(width - right, y - 14, mark.shown, f"figure {style}", "end"))
-        shapes.append(_line(across.at(mark.low), y, across.at(mark.high), y, f"interval {style}"))
-        for end in (mark.low, mark.high):
-            shapes.append(_line(across.at(end), y - 5, across.at(end), y + 5, f"interval {style}"))
-        shapes += [
-            _element("circle", cx=across.at(point), cy=y, r=2.5, class_="point")
-            for point in mark.points
-        ]
+        y = top + row * number + (row / 2 if beside else 28)
+        names_y, names_x = (y + 4, 0) if beside else (y - 14, left)
+        shapes.append(_text(names_x, names_y, mark.label, f"name {style}"))
         shapes.append(
-            _element("circle", cx=across.at(mark.value), cy=y, r=5, class_=f"value {style}")
+            _text(width if beside else right, names_y, mark.shown, f"figure {style}", "end")
         )
-    shapes.append(_line(left, base, width - right, base, "axis"))
-    for tick in ticks(low, high, max(3, width // 90)):
+        shapes += _interval(mark, across, y, style)
+    shapes.append(_line(left, base, right, base, "axis"))
+    for tick in marks_at:
         x = across.at(tick)
         shapes.append(_line(x, base, x, base + 4, "axis"))
-        anchor = "start" if x < left + 14 else "end" if x > width - right - 14 else "middle"
+        anchor = "start" if x < left + 14 else "end" if x > right - 14 else "middle"
         shapes.append(_text(x, base + 16, _tick(tick), "tick", anchor))
     if ends[0]:
         shapes.append(_text(left, base + 34, f"← {ends[0]}", "end"))
     if ends[1]:
-        shapes.append(_text(width - right, base + 34, f"{ends[1]} →", "end", "end"))
+        shapes.append(_text(right, base + 34, f"{ends[1]} →", "end", "end"))
     told = "; ".join(f"{mark.label} {mark.shown}" for mark in marks)
-    return _svg(width, height, f"{label}: {told}", *shapes, class_="intervals")
+    return _svg(width, base + 40, f"{label}: {told}", *shapes, class_="intervals")
 
 
-def _bounds(marks: Sequence[Mark], origin: float, zone: float | None) -> tuple[float, float]:
-    values = [origin, origin - (zone or 0), origin + (zone or 0)]
-    for mark in marks:
-        values += [mark.low, mark.value, mark.high, *mark.points]
-    low, high = min(values), max(values)
+def _interval(mark: Mark, across: Scale, y: float, style: str) -> list[Markup]:
+    """Return a line with an end at either side, its points and its value."""
+    start, stop = across.at(mark.low), across.at(mark.high)
+    shapes = [_line(start, y, stop, y, f"interval {style}")]
+    for end, value, outwards in ((start, mark.low, -1), (stop, mark.high, 1)):
+        if across.low <= value <= across.high:
+            shapes.append(_line(end, y - 5, end, y + 5, f"interval {style}"))
+        else:
+            tip, back = end + 2 * outwards, end - 6 * outwards
+            corners = " ".join(
+                f"{_number(x)},{_number(at)}" for x, at in ((tip, y), (back, y - 5), (back, y + 5))
+            )
+            shapes.append(_element("polygon", points=corners, class_=f"value {style}"))
+    shapes += [
+        _element("circle", cx=across.at(point), cy=y, r=2.5, class_="point")
+        for point in mark.points
+        if across.low <= point <= across.high
+    ]
+    if across.low <= mark.value <= across.high:
+        shapes.append(
+            _element("circle", cx=across.at(mark.value), cy=y, r=4.5, class_=f"value {style}")
+        )
+    return shapes
+
+
+def axis_bounds(
+    marks: Sequence[Mark], origin: float = 0.0, zone: float | None = None
+) -> tuple[float, float]:
+    """Return the ends of an axis for intervals.
+
+    Everything is on it, with room on both sides; but where one interval is far wider than the
+    strong ones, the axis reaches only once their span further, so that those stay readable.
+
+    Example:
+        >>> wide, strong = Mark("", -9, 0, 9, ""), Mark("", 1, 2, 3, "", strong=True)
+        >>> axis_bounds([strong, wide])
+        (-3.54, 6.54)
+    """
+    always = [origin, origin - (zone or 0), origin + (zone or 0)]
+    low, high = _span(marks, always)
+    strong = [mark for mark in marks if mark.strong]
+    if strong:
+        near, far = _span(strong, always)
+        reach = far - near
+        low, high = max(low, near - reach), min(high, far + reach)
     room = 0.06 * (high - low) or 1.0
     return low - room, high + room
+
+
+def _span(marks: Sequence[Mark], always: Sequence[float]) -> tuple[float, float]:
+    values = [*always]
+    for mark in marks:
+        values += [mark.low, mark.value, mark.high, *mark.points]
+    return min(values), max(values)
 
 
 # --------------------------------------------------------------------------------------------------

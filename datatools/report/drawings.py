@@ -27,7 +27,7 @@ __all__ = [
     "voices",
 ]
 
-WIDE = 680
+WIDE = 920
 NARROW = 340
 LANGUAGES = ("series-0", "series-1", "series-2", "series-3")
 """Classes of languages, most frequent first, the last for the rest."""
@@ -140,7 +140,6 @@ def measure(one: Measure) -> Markup:
         styles=("kept", "dropped"),
         logarithmic=one.histogram.logarithmic,
         limits=[(f"{limit.operator} {limit.value:g}", limit.value) for limit in one.thresholds],
-        unit=one.name,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from datatools.dataset import Dataset
-from datatools.report.diff import Piece, word_diff
+from datatools.report.diff import word_diff
 from datatools.report.fates import FATES
 from datatools.report.histograms import histogram_of
 from datatools.report.model import Cluster, Clusters, Difference
@@ -142,9 +142,10 @@ def _cluster(
 def _difference(one: dict[str, Any], survivor: str, characters: int) -> Difference:
     preview = one["preview"]
     cut = len(preview) >= PREVIEW_CHARACTERS
-    pieces = word_diff(preview, survivor)
-    if cut:
-        pieces = _without_tail(pieces)
+    pieces = word_diff(_lines(_whole_words(preview) if cut else preview), _lines(survivor))
+    # Where the preview ends, the removed text does not: what follows in the survivor says nothing.
+    if cut and pieces and pieces[-1].side == "second":
+        pieces.pop()
     return Difference(
         id=one["id"],
         url=one["url"],
@@ -154,15 +155,13 @@ def _difference(one: dict[str, Any], survivor: str, characters: int) -> Differen
     )
 
 
-def _without_tail(pieces: list[Piece]) -> list[Piece]:
-    """Drop what only the survivor has at the end: there the preview ends, not the removed text.
+def _whole_words(text: str) -> str:
+    """Return a cut text without its last word, which may be cut too."""
+    shorter = text.rstrip()
+    return shorter[: -len(shorter.split()[-1])] if shorter and shorter == text else shorter
 
-    A cut preview may end inside a word, so one last word that only it has goes too.
-    """
-    kept = list(pieces)
-    if kept and kept[-1].side == "second":
-        kept.pop()
-        last = kept[-1] if kept else None
-        if last is not None and last.side == "first" and len(last.text.split()) <= 1:
-            kept.pop()
-    return kept
+
+def _lines(text: str) -> str:
+    """Return a text with its blanks made equal: words are compared, not layout."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)

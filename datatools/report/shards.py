@@ -38,7 +38,7 @@ __all__ = [
     "texts",
 ]
 
-TEXT_CHARACTERS: Final = 700
+TEXT_CHARACTERS: Final = 500
 """Characters of a published text that are shown."""
 _MESSAGE_CHARACTERS: Final = 900
 _RENDERED_CHARACTERS: Final = 2000

