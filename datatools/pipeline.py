@@ -12,15 +12,16 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from datatools.engine.chain import Link
 from datatools.engine.plan import DatasetPlan, Job, topological
 from datatools.errors import ConfigError, nearest
 from datatools.records import SCHEMAS, Kind
+from datatools.sizes import Size
 from datatools.steps import EXPORTS, STEPS, load_export, load_step
 from datatools.steps.base import Context, Export, Source, Step
 from datatools.strict_yaml import Document, parse
@@ -37,31 +38,6 @@ __all__ = [
 
 RESERVED = frozenset({"models", "verdicts"})
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)", re.IGNORECASE)
-
-
-def parse_size(value: object) -> int:
-    """Return a size in bytes from `4GB`, `512 MiB` or a number.
-
-    Raises:
-        ValueError: It is not a size.
-
-    Example:
-        >>> parse_size("1.5GB"), parse_size("512MiB"), parse_size(10)
-        (1500000000, 536870912, 10)
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("must be a size such as 4GB or 512MiB")
-    unit = match[2].lower().rstrip("b")
-    base = 1024 if unit.endswith("i") else 1000
-    power = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}[unit.rstrip("i")]
-    return int(float(match[1]) * base**power)
-
-
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1)]
 
 
 class _Settings(BaseModel):

@@ -19,7 +19,7 @@ def command(output: Path, everything: bool, limit: str | None) -> int:
     """Remove stages from OUTPUT's cache that the last run did not use."""
     from datatools.cache import collect
     from datatools.errors import ConfigError
-    from datatools.pipeline import parse_size
+    from datatools.sizes import parse_size
 
     try:
         size = None if limit is None else parse_size(limit)

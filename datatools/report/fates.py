@@ -81,16 +81,25 @@ def _first_of_each(path: Path) -> dict[tuple[str, str, str], list[dict[str, Any]
 
 
 def _gone(row: Mapping[str, Any]) -> GoneSample:
-    rule = None
-    if row["measure"] is not None:
-        rule = " ".join(str(row[key]) for key in ("measure", "value", "threshold") if row[key])
+    value, threshold = _short(row["value"], row["threshold"]), row["threshold"]
+    rule = [text for text in (row["measure"], value, threshold) if text]
     return GoneSample(
         id=row["id"],
         url=row["url"],
         preview=row["preview"],
-        rule=rule,
+        rule=" ".join(rule) or None,
         detail=row["detail"][:500] if row["detail"] else None,
     )
+
+
+def _short(value: str | None, threshold: str | None) -> str | None:
+    """Return a number to six digits, but whole where these would make it equal to the limit."""
+    try:
+        short = f"{float(value or ''):.6g}"
+    except ValueError:
+        return value
+    limits = [limit.value for limit in _thresholds([threshold or ""])]
+    return value if float(short) in limits else short
 
 
 def measures(dataset: Dataset, steps: Sequence[StepLedger]) -> tuple[Measure, ...]:

@@ -30,6 +30,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from datatools.records import Kind
+from datatools.sizes import Size
 
 __all__ = [
     "Batch",
@@ -374,7 +375,7 @@ class Source(Step):
     takes: ClassVar[Kind | None] = None
     gives: ClassVar[Kind | None] = "document"
 
-    unit_bytes: int = 32 << 20
+    unit_bytes: Size = 32 << 20
     """Bytes of input per unit of work (as stored). Larger units mean fewer, larger shards."""
     label: str | None = None
     """Source label, part of every id and the `source` column. Default: the dataset's name."""

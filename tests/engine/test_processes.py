@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from pathlib import Path
 
 import bodies
@@ -119,16 +120,11 @@ def test_an_exception_that_cannot_travel_is_told_to_the_user_by_its_own_name(tmp
     assert str(caught.value).startswith("s: failed with AwkwardError: here: went wrong. ")
 
 
-class Nested:
-    class Local:
-        """Can be pickled here by its qualified name, and found by no worker."""
-
-        def run(self, env):
-            raise AssertionError("never loaded")
-
-
-def test_a_body_that_no_worker_can_load_is_a_configuration_error(tmp_path, executor):
-    (result,) = executor.map(tasks(tmp_path, Nested.Local()))
+def test_a_body_that_no_worker_can_load_is_a_configuration_error(tmp_path, executor, monkeypatch):
+    only_here = types.ModuleType("only_here")
+    only_here.Body = type("Body", (), {"__module__": "only_here"})
+    monkeypatch.setitem(sys.modules, "only_here", only_here)
+    (result,) = executor.map(tasks(tmp_path, only_here.Body()))
     assert isinstance(result.error, ConfigError)
     assert str(result.error).startswith(
         "run.executor: a step cannot be sent to a worker process: ModuleNotFoundError: "
@@ -211,7 +207,7 @@ def test_a_run_whose_worker_dies_once_gives_the_same_bytes(tmp_path):
     deadly = tmp_path / "deadly"
 
     def pages(output, executor):
-        steps = toys.ReadLines(paths=(str(path),), unit_bytes=100), DieOnce(mark=str(deadly))
+        steps = toys.ReadLines(paths=(str(path),), unit_bytes=100), toys.DieOnce(mark=str(deadly))
         run_job(output, {"a": dataset(*steps)}, executor=executor)
         return {k: v for k, v in published(output).items() if k.endswith("parquet")}
 
@@ -219,10 +215,6 @@ def test_a_run_whose_worker_dies_once_gives_the_same_bytes(tmp_path):
     died = pages(tmp_path / "one", "processes")
     assert not deadly.exists()
     assert died == pages(tmp_path / "two", "inline")
-
-
-# Found by workers through the module of the same name, which pytest's import does not give it.
-DieOnce = toys.DieOnce
 
 
 def test_workers_killed_from_outside_are_replaced_even_when_idle(tmp_path, executor):
@@ -262,10 +254,9 @@ def test_workers_that_never_start_stop_the_run_with_a_message(tmp_path, monkeypa
 def test_results_of_an_abandoned_call_are_not_taken_for_those_of_the_next(tmp_path, executor):
     begun, go_on = tmp_path / "begun", tmp_path / "go on"
     results = executor.map(
-        tasks(tmp_path / "a", bodies.Say("quick"), bodies.WaitFor(str(begun), str(go_on)))
+        tasks(tmp_path / "a", bodies.WaitFor(str(begun), str(go_on)), bodies.Say("quick"))
     )
     assert next(results).output.values["said"] == "quick"
-    wait_until(begun.exists)
     results.close()
     go_on.touch()
     second = by_index(executor.map(tasks(tmp_path / "b", *map(bodies.Say, range(6)))))
@@ -338,7 +329,7 @@ def test_ctrl_c_stops_the_driver_and_its_workers(tmp_path):
 
 
 def test_ctrl_c_on_the_command_says_that_finished_work_is_kept(tmp_path):
-    path = write_lines(tmp_path / "a.txt", 200)
+    path = write_lines(tmp_path / "a.txt", 80)
     output = tmp_path / "out"
     pipeline = tmp_path / "p.yaml"
     pipeline.write_text(
