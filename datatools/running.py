@@ -22,7 +22,14 @@ from datatools.engine.executors.processes import ProcessExecutor
 from datatools.engine.progress import Progress, Silent
 from datatools.engine.runner import DatasetState, Runner, held
 from datatools.engine.stages import StageEvent, Stages
-from datatools.engine.store import digest, disk_error, drop_stale_temporaries, read_json, write_json
+from datatools.engine.store import (
+    digest,
+    disk_error,
+    drop_stale_temporaries,
+    file_sha256,
+    read_json,
+    write_json,
+)
 from datatools.errors import ConfigError, IntegrityError
 from datatools.pipeline import Pipeline, RunSettings, load_pipeline
 
@@ -133,10 +140,10 @@ def run(
             }
         problems = _problems(pipeline.run, states)
         result = RunResult(output, manifests, stages.events, problems=problems)
+        _write_summary(pipeline, result)
         if only is None:
             result = _after(pipeline, result, watched)
         result = _replace(result, seconds=time.monotonic() - started)
-        _write_summary(pipeline, result)
         write_json(cache / "used.json", sorted({event.key for event in result.events}))
         watched.finish(result)
     return result
@@ -191,12 +198,29 @@ def _after(pipeline: Pipeline, result: RunResult, progress: _Watched) -> RunResu
     train = _train(pipeline, result, progress) if pipeline.train else None
     verdicts = {name: _verdict(pipeline, result, name, progress) for name in pipeline.validate_}
     result = _replace(result, train=train, verdicts=verdicts)
+    return _replace(result, report=_report(pipeline, result, progress))
+
+
+def _report(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Path:
+    """Write the report page, unless it was written from these very numbers."""
+    output = result.output
+    told = [output / "run.json", output / "models" / "train.json"]
+    told += [*output.glob("*/manifest.json"), *output.glob("verdicts/*.json")]
+    numbers = {
+        path.relative_to(output).as_posix(): file_sha256(path) for path in told if path.exists()
+    }
+    key = digest({"numbers": numbers, "versions": _training_versions()})
+    page, mark = output / "report.html", cache_of(output) / "report.key"
+    if page.exists() and mark.exists() and mark.read_text() == key:
+        progress.stage_ended("report", cached=True)
+        return page
     from datatools.report.build import write_report
 
     progress.stage_started("report", 1, 0)
-    report = write_report(result.output, title=pipeline.name)
+    page = write_report(output, title=pipeline.name)
+    mark.write_text(key)
     progress.stage_ended("report", cached=False)
-    return _replace(result, report=report)
+    return page
 
 
 def _shards(result: RunResult, names: Sequence[str]) -> dict[str, list[str]]:

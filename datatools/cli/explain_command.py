@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from datatools.cli.terminal import echo
+
 if TYPE_CHECKING:
     from datatools.explaining import Station
 
@@ -35,26 +37,26 @@ def command(output: Path, record: str, as_json: bool) -> int:
 
 def _show(station: Station) -> None:
     colours = {"published": "green", "dropped": "yellow", "quarantined": "red"}
-    click.secho(f"{station.dataset}  ", bold=True, nl=False)
-    click.secho(station.outcome, fg=colours[station.outcome], nl=False)
-    click.echo(f"  {station.id}")
+    echo(f"{station.dataset}  ", bold=True, nl=False)
+    echo(station.outcome, fg=colours[station.outcome], nl=False)
+    echo(f"  {station.id}")
     if station.url:
-        click.echo(f"  url      {station.url}")
+        echo(f"  url      {station.url}")
     if station.origin:
-        click.echo(f"  from     {station.origin}")
+        echo(f"  from     {station.origin}")
     if station.parent:
-        click.echo(f"  made of  {station.parent}")
+        echo(f"  made of  {station.parent}")
     if station.where:
-        click.echo(f"  stands   {station.where}")
+        echo(f"  stands   {station.where}")
     if station.step:
-        click.echo(f"  by       {station.step}: {station.reason}")
+        echo(f"  by       {station.step}: {station.reason}")
     if station.rule:
-        click.echo(f"  because  {station.rule}")
+        echo(f"  because  {station.rule}")
     if station.survivor:
         similarity = station.detail.get("similarity")
         shown = f" (similarity {similarity})" if similarity is not None else ""
-        click.echo(f"  stayed   {station.survivor}{shown}")
+        echo(f"  stayed   {station.survivor}{shown}")
     elif station.detail:
-        click.echo(f"  detail   {station.detail}")
+        echo(f"  detail   {station.detail}")
     for name, value in (station.signals or {}).items():
-        click.echo(f"  {name} = {value}")
+        echo(f"  {name} = {value}")

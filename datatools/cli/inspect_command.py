@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from datatools.cli.terminal import echo
+
 __all__ = ["command"]
 
 
@@ -49,8 +51,8 @@ def command(
         return 0
     if reason is None:
         counts = ", ".join(f"{name} {opened.rows(name):,}" for name in opened.splits)
-        click.secho(f"{opened.name}: {opened.kind} records, {counts}", bold=True)
-        click.echo("columns: " + ", ".join(f"{n} {t}" for n, t in shown.schema.items()))
+        echo(f"{opened.name}: {opened.kind} records, {counts}", bold=True)
+        echo("columns: " + ", ".join(f"{n} {t}" for n, t in shown.schema.items()))
     for record in records:
         click.echo()
         if mask and "messages" in record:
@@ -60,22 +62,15 @@ def command(
     return 0
 
 
-def _safe(text: str) -> str:
-    """Return text without control characters, which would act on the terminal."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-
-
 def _show(record: dict[str, Any]) -> None:
     for name, value in record.items():
         if value is None:
             continue
-        text = _safe(value if isinstance(value, str) else str(value))
+        text = value if isinstance(value, str) else str(value)
         if len(text) > 600:
             text = text[:600] + f"... ({len(text):,} characters)"
-        click.secho(f"{name}: ", fg="cyan", nl=False)
-        click.echo(text)
+        echo(f"{name}: ", fg="cyan", nl=False)
+        echo(text)
 
 
 def _show_mask(messages: list[dict[str, Any]]) -> None:
@@ -84,7 +79,7 @@ def _show_mask(messages: list[dict[str, Any]]) -> None:
     rendered = load_template("chatml").render(messages)
     position = 0
     for start, end in rendered.spans:
-        click.secho(_safe(rendered.text[position:start]), dim=True, nl=False)
-        click.secho(_safe(rendered.text[start:end]), fg="green", bold=True, nl=False)
+        echo(rendered.text[position:start], dim=True, nl=False)
+        echo(rendered.text[start:end], fg="green", bold=True, nl=False)
         position = end
-    click.secho(_safe(rendered.text[position:]), dim=True)
+    echo(rendered.text[position:], dim=True)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from datatools import __version__
+from datatools.cli.terminal import echo, never_fail
 from datatools.errors import DatatoolsError, nearest
 
 __all__ = ["cli", "main"]
@@ -69,6 +70,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """Run the command line and exit."""
+    never_fail()
     try:
         code = cli.main(args, standalone_mode=False)
     except click.ClickException as error:
@@ -78,8 +80,8 @@ def main(args: list[str] | None = None) -> Any:
         click.echo("Stopped. Finished work is kept: run the same command to go on.", err=True)
         sys.exit(130)
     except DatatoolsError as error:
-        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(str(error), err=True)
+        echo("error: ", fg="red", bold=True, nl=False, err=True)
+        echo(str(error), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()

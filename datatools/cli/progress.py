@@ -6,11 +6,13 @@ import time
 from types import TracebackType
 from typing import Self
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-__all__ = ["ShownProgress"]
+from datatools.cli.terminal import echo
+from datatools.report.visible import visible
+
+__all__ = ["ShownProgress", "echo_problems"]
 
 
 class ShownProgress:
@@ -58,7 +60,7 @@ class ShownProgress:
     def _line(self, text: str) -> None:
         elapsed = time.monotonic() - self._started
         self._console.print(f"[dim]{elapsed:6.1f}s[/dim]  ", end="")
-        self._console.print(text, markup=False)
+        self._console.print(visible(text), markup=False)
 
     def stage_started(self, name: str, tasks: int, done: int) -> None:
         """Show a new bar."""
@@ -95,15 +97,11 @@ class ShownProgress:
 
     def message(self, text: str) -> None:
         """Show a line."""
-        # Texts can hold crawled bytes; control characters would act on the terminal.
-        safe = "".join(
-            c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
-        )
-        self._line(safe)
+        self._line(text)
 
 
 def echo_problems(problems: list[str]) -> None:
     """Show why a run counts as failed."""
     for problem in problems:
-        click.secho("problem: ", fg="yellow", nl=False, err=True)
-        click.echo(problem, err=True)
+        echo("problem: ", fg="yellow", nl=False, err=True)
+        echo(problem, err=True)

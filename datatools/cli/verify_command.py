@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from datatools.cli.terminal import echo
+
 __all__ = ["command"]
 
 
@@ -24,8 +26,8 @@ def command(output: Path, as_json: bool) -> int:
         return 0 if found.ok else 1
     for name, check in found.datasets.items():
         good = not check.problems
-        click.secho("ok    " if good else "WRONG ", fg="green" if good else "red", nl=False)
-        click.echo(f"{name}: {check.rows:,} records in {len(check.shards)} shards")
+        echo("ok    " if good else "WRONG ", fg="green" if good else "red", nl=False)
+        echo(f"{name}: {check.rows:,} records in {len(check.shards)} shards")
         for problem in check.problems:
-            click.echo(f"      {problem}")
+            echo(f"      {problem}")
     return 0 if found.ok else 1

@@ -88,11 +88,6 @@ def problems(
                 f"{arm.name} has {arm.size:,} bytes of text; this tier needs "
                 f"{tier.min_arm_bytes:,}."
             )
-        if arm.documents < tier.min_arm_documents:
-            found.append(
-                f"{arm.name} has {arm.documents:,} documents; this tier needs "
-                f"{tier.min_arm_documents:,}, because subsets are drawn by document."
-            )
     clean = [one for one in documents if not _is_seen(one)]
     share = _excluded_share(documents)
     if share > tier.max_contaminated:

@@ -159,7 +159,6 @@ class Tier(BaseModel):
     neural: NeuralPlan | None
     level: float = 0.95
     min_arm_bytes: int = 16_384
-    min_arm_documents: int = 20
     min_reference_documents: int = 20
     max_contaminated: float = 0.5
     limits: str

@@ -143,6 +143,15 @@ def flags_of(code: np.uint64) -> int:
 
 
 @kernel
+def digest_of(html: Bytes, start: int, end: int) -> np.uint64:
+    """Return FNV-1a of the bytes from `start` to `end`."""
+    digest = _FNV_BASIS
+    for at in range(start, end):
+        digest = (digest ^ np.uint64(html[at])) * _FNV_PRIME
+    return digest
+
+
+@kernel
 def find(html: Bytes, start: int, byte: int) -> int:
     """Return the position of `byte`, or the end."""
     at = start
@@ -194,7 +203,7 @@ def raw_end(html: Bytes, start: int, name_start: int, name_end: int) -> int:
 @kernel
 def read_token(
     html: Bytes, start: int, foreign: bool
-) -> tuple[int, np.uint64, int, int, bool, np.uint64, int]:
+) -> tuple[int, np.uint64, int, int, bool, int]:
     """Read what starts with the `<` at `start`.
 
     Returns:
@@ -203,46 +212,45 @@ def read_token(
         name_end: Position after the name.
         attributes: Number of attributes.
         self_closed: Whether the tag ends in `/>`.
-        digest: Of the tag's bytes after its name: equal attributes, equal digest.
         end: Position after it all; where a text starts.
     """
     size = html.size
     at = start + 1
     nil = np.uint64(0)
     if at >= size:
-        return TEXT, nil, at, 0, False, nil, at
+        return TEXT, nil, at, 0, False, at
     kind = START
     if html[at] == 33:  # !
         if at + 2 < size and html[at + 1] == 45 and html[at + 2] == 45:
-            return NOTHING, nil, at, 0, False, nil, _comment_end(html, at + 3)
+            return NOTHING, nil, at, 0, False, _comment_end(html, at + 3)
         if foreign and at + 7 < size and html[at + 1] == 91:  # [CDATA[ is text in svg and math
-            return NOTHING, nil, at, 0, False, nil, at + 8
-        return NOTHING, nil, at, 0, False, nil, min(find(html, at, 62) + 1, size)
+            return NOTHING, nil, at, 0, False, at + 8
+        return NOTHING, nil, at, 0, False, min(find(html, at, 62) + 1, size)
     if html[at] == 63:  # ?
-        return NOTHING, nil, at, 0, False, nil, min(find(html, at, 62) + 1, size)
+        return NOTHING, nil, at, 0, False, min(find(html, at, 62) + 1, size)
     if html[at] == 47:  # /
         kind = END
         at += 1
         if at >= size:
-            return TEXT, nil, at, 0, False, nil, start + 1
+            return TEXT, nil, at, 0, False, start + 1
         if not 97 <= _lower(html[at]) <= 122:
-            return NOTHING, nil, at, 0, False, nil, min(find(html, at, 62) + 1, size)
+            return NOTHING, nil, at, 0, False, min(find(html, at, 62) + 1, size)
     if not 97 <= _lower(html[at]) <= 122:
-        return TEXT, nil, at, 0, False, nil, start + 1
+        return TEXT, nil, at, 0, False, start + 1
 
     code = _FNV_BASIS
     while at < size and not is_space(html[at]) and html[at] != 47 and html[at] != 62:
         code = (code ^ np.uint64(_lower(html[at]))) * _FNV_PRIME
         at += 1
     name_end = at
-    digest = _FNV_BASIS
     attributes = 0
+    self_closed = False
     while at < size:
         byte = html[at]
         if byte == 62:
-            self_closed = html[at - 1] == 47 and at > name_end
-            return kind, code & _HTML, name_end, attributes, self_closed, digest, at + 1
-        if is_space(byte) or byte == 47:
+            return kind, code & _HTML, name_end, attributes, self_closed, at + 1
+        self_closed = byte == 47
+        if is_space(byte) or self_closed:
             at += 1
             continue
         attributes += 1
@@ -254,7 +262,6 @@ def read_token(
             and not is_space(html[at])
             and (html[at] != 61 or first)
         ):
-            digest = (digest ^ np.uint64(_lower(html[at]))) * _FNV_PRIME
             first = False
             at += 1
         while at < size and is_space(html[at]):
@@ -265,12 +272,8 @@ def read_token(
         while at < size and is_space(html[at]):
             at += 1
         if at < size and (html[at] == 34 or html[at] == 39):
-            value_end = find(html, at + 1, html[at])
-            for inside in range(at, value_end):
-                digest = (digest ^ np.uint64(html[inside])) * _FNV_PRIME
-            at = value_end + 1
+            at = find(html, at + 1, html[at]) + 1
         else:
             while at < size and html[at] != 62 and not is_space(html[at]):
-                digest = (digest ^ np.uint64(html[at])) * _FNV_PRIME
                 at += 1
-    return NOTHING, nil, name_end, attributes, False, digest, size  # the page ends inside the tag
+    return NOTHING, nil, name_end, attributes, False, size  # the page ends inside the tag

@@ -344,7 +344,7 @@ def intervals(
     """
     beside = width >= _BESIDE_FROM
     left, right = (_NAME_WIDTH, width - _FIGURE_WIDTH) if beside else (8, width - 8)
-    row, top = (28, 24) if beside else (44, 24)
+    row, top = (28, 24) if beside else (58, 20)
     low, high = bounds or axis_bounds(marks, origin, zone)
     across = Scale(low, high, left, right)
     base = top + row * len(marks) + 4
@@ -361,19 +361,18 @@ def intervals(
                 class_="zone",
             )
         )
-        middle = min(max((start + stop) / 2, left + 76), right - 76)
+        middle = min(max((start + stop) / 2, left + 98), right - 98)
         shapes.append(_text(middle, 11, f"no difference that matters: ±{zone:g}", "tick", "middle"))
     marks_at = ticks(low, high, max(3, (right - left) // 80))
     shapes += [_line(across.at(tick), top - 8, across.at(tick), base, "grid") for tick in marks_at]
     shapes.append(_line(across.at(origin), top - 8, across.at(origin), base, "origin"))
     for number, mark in enumerate(marks):
         style = "strong" if mark.strong else "plain"
-        y = top + row * number + (row / 2 if beside else 28)
-        names_y, names_x = (y + 4, 0) if beside else (y - 14, left)
-        shapes.append(_text(names_x, names_y, mark.label, f"name {style}"))
-        shapes.append(
-            _text(width if beside else right, names_y, mark.shown, f"figure {style}", "end")
-        )
+        y = top + row * number + (row / 2 if beside else 46)
+        at, over = (y + 4, y + 4) if beside else (y - 13, y - 28)
+        shapes.append(_text(0 if beside else left, over, mark.label, f"name {style}"))
+        side, anchor = (width, "end") if beside else (left, "start")
+        shapes.append(_text(side, at, mark.shown, f"figure {style}", anchor))
         shapes += _interval(mark, across, y, style)
     shapes.append(_line(left, base, right, base, "axis"))
     for tick in marks_at:

@@ -37,9 +37,6 @@ __all__ = [
     "resolve_size",
 ]
 
-INIT_STD: Final = 0.02
-"""Standard deviation of initial weights (Radford et al., GPT-2, 2019, released code)."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -357,8 +354,17 @@ class RewardModel(nn.Module):
 def new_decoder(config: ModelConfig, *, seed: int, device: torch.device) -> Decoder:
     """Return a decoder with weights drawn from `seed`, the same on every device.
 
-    Matrices are normal with `INIT_STD`; scales are 1; the projections back into the residual stream
-    start at 0, so that every block begins as the identity (Zhang et al., Fixup, 2019).
+    Matrices are normal with standard deviation 1 / sqrt(inputs), the embedding with 10 / width but
+    at least 0.02, scales are 1, and the projections back into the residual stream are 0, so that
+    every block begins as the identity.
+
+    A smaller start fails small models: on 0.4 million tokens of Korean and English, the size `smoke`
+    ends at 2.45 bits per byte with this one and at 3.0 with 0.02 everywhere, because the first
+    feed-forward part grows to a hundred times the embedding and drowns it.
+
+    References:
+        Radford et al., GPT-2, 2019, released code (0.02 at widths of 768 and more). Zhang et al.,
+        Fixup Initialization, 2019 (blocks that begin as the identity).
     """
     decoder = Decoder(config)
     generator = torch.Generator().manual_seed(seed)
@@ -366,6 +372,8 @@ def new_decoder(config: ModelConfig, *, seed: int, device: torch.device) -> Deco
         for name, weight in decoder.named_parameters():
             if name.endswith(("o_proj.weight", "down_proj.weight")):
                 weight.zero_()
+            elif name == "embed_tokens.weight":
+                weight.normal_(0.0, max(10 / config.width, 0.02), generator=generator)
             elif weight.ndim == 2:
-                weight.normal_(0.0, INIT_STD, generator=generator)
+                weight.normal_(0.0, weight.shape[1] ** -0.5, generator=generator)
     return decoder.to(device)

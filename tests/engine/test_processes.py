@@ -335,7 +335,7 @@ def test_ctrl_c_on_the_command_says_that_finished_work_is_kept(tmp_path):
     pipeline.write_text(
         f"name: stopped\ndatasets:\n  a:\n    steps:\n"
         f"      - toys:ReadLines: {{paths: [{path}], unit_bytes: 200}}\n"
-        f"      - toys:Slow: {{seconds: 0.3}}\n"
+        f"      - toys:Slow: {{seconds: 0.1}}\n"
         f"run: {{workers: 2, on_input_error: quarantine, max_quarantine_fraction: 1}}\n"
         f"output: {output}\n"
     )

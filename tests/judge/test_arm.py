@@ -110,3 +110,18 @@ def test_documents_of_one_id_are_drawn_apart() -> None:
     arm = read_arm(["same text"] * 400, "A")
     assert len(np.unique(arm.numbers(0, 0))) == 400
     assert 150 < len(arm.take_share(0.5, seed=0, draw=0)) < 250
+
+
+def test_half_of_an_arm_holds_half_of_its_longest_document() -> None:
+    lines = [f"line {at} of the long one, 긴 글의 {at}번째 줄" for at in range(2000)]
+    arm = read_arm([Text("long", "\n".join(lines)), Text("short", "a short one")], "A")
+    long = {piece for piece in arm.pieces if piece.startswith("line")}
+    assert "".join(arm.pieces) == "".join(arm.texts)
+    assert len(long) > 30
+    for draw in range(5):
+        taken = [piece for piece in arm.take_share(0.5, seed=0, draw=draw) if piece in long]
+        assert abs(len(taken) - len(long) / 2) <= 1
+        spent = arm.take_bytes(arm.size // 2, seed=0, draw=draw)
+        assert abs(sum(piece in long for piece in spent) - len(long) / 2) <= 2
+    draws = {frozenset(arm.take_share(0.5, seed=0, draw=draw)) for draw in range(5)}
+    assert len(draws) == 5

@@ -50,6 +50,7 @@ from datatools.kernels.html_tokens import (
     VOID,
     Bytes,
     code_of,
+    digest_of,
     find,
     flags_of,
     is_space,
@@ -161,7 +162,7 @@ class _Tree(NamedTuple):
         flags: i64, what they do; kept because looking it up made searches ten times slower.
         numbers: i64, the number of an open formatting element; 0 for others.
         waiting: u64, the formatting elements not closed; 0 for a marker.
-        digests: u64, their attributes.
+        digests: u64, of their attributes as written.
         opened: i64, their numbers among the open elements; 0 where something else closed them.
         size: i64, the sizes and counts named below.
     """
@@ -492,7 +493,7 @@ def _measure(
         _text(tree, html, at, tag, max_depth)
         at = tag
         if tag < html.size:
-            kind, code, name_end, attributes, self_closed, digest, at = read_token(
+            kind, code, name_end, attributes, self_closed, at = read_token(
                 html, tag, _is_foreign(tree)
             )
             most_attributes = max(most_attributes, attributes)
@@ -504,6 +505,7 @@ def _measure(
             if kind == END:
                 _end_tag(tree, code, flags)
             elif kind == START:
+                digest = digest_of(html, name_end, at) if flags & FORMATTING else code
                 raw = flags & RAW and not _is_foreign(tree)
                 _start_tag(tree, code, flags, digest, self_closed, max_depth)
                 if raw:

@@ -88,7 +88,7 @@ def _strip(html: Bytes, out: Bytes) -> int:
         byte = html[at]
         if byte == 60 and not plain:
             name_start = at + 1
-            kind, code, name_end, _, _, _, end = read_token(html, at, False)
+            kind, code, name_end, _, _, end = read_token(html, at, False)
             if kind != TEXT:
                 at = end
                 flags = flags_of(code)
@@ -130,7 +130,7 @@ def _title_span(html: Bytes) -> tuple[int, int]:
         name_start = find(html, at, 60) + 1
         if name_start > html.size:
             return 0, 0
-        kind, code, name_end, _, self_closed, _, at = read_token(html, name_start - 1, foreign > 0)
+        kind, code, name_end, _, self_closed, at = read_token(html, name_start - 1, foreign > 0)
         if code == _SVG and not self_closed:
             foreign = max(0, foreign + (1 if kind == START else -1))
         if kind == START and foreign == 0 and flags_of(code) & RAW:

@@ -55,6 +55,7 @@ def parsed_depth(html: str) -> int:
         "<form><div></form><form><div></form>a",
         "<svg><g><path/><path></g><desc><p>a</desc></svg>b",
         "<svg><g><g><p>breaks out",
+        "<svg>" + "<g a=b/>" * 9 + "<g a='b'/>" * 9 + "<g a />" * 9,
         "<math><mi><p>a<mi><p>b",
         "<div/><div/>a",
         "<br><img><hr><input>",
