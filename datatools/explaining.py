@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import orjson
 import polars as pl
 
 from datatools.engine.store import read_json
-from datatools.errors import DataError, nearest
+from datatools.errors import DataError, IntegrityError, nearest
 from datatools.verifying import published
 
 __all__ = ["Life", "Station", "explain"]
@@ -69,6 +70,7 @@ def explain(output: Path | str, asked: str) -> Life:
 
     Raises:
         DataError: No dataset knows it.
+        IntegrityError: A published file is damaged.
     """
     folders = published(Path(output))
     order = _order(folders)
@@ -89,9 +91,7 @@ def explain(output: Path | str, asked: str) -> Life:
 
 def _order(folders: Mapping[str, Path]) -> list[str]:
     """Return dataset names, parents before children."""
-    parents = {
-        name: list(read_json(folder / "manifest.json")["from"]) for name, folder in folders.items()
-    }
+    parents = {name: list(_manifest(folder)["from"]) for name, folder in folders.items()}
     ordered: list[str] = []
 
     def visit(name: str) -> None:
@@ -119,26 +119,55 @@ def _matches(columns: Sequence[str], asked: str, ids: set[str]) -> pl.Expr:
 
 
 def _stations(name: str, folder: Path, asked: str, ids: set[str]) -> list[Station]:
-    manifest = read_json(folder / "manifest.json")
     stations: list[Station] = []
-    for shard in manifest["shards"]:
+    for shard in _manifest(folder)["shards"]:
         path = folder / shard["path"]
-        columns = [c for c in ("id", "url", "doc_id") if c in pl.read_parquet_schema(path)]
-        rows = (
-            pl.scan_parquet(path)
-            .select(columns)
-            .with_row_index("row")
-            .filter(_matches(columns, asked, ids))
-            .collect()
-        )
+        with _reading(path):
+            columns = [c for c in ("id", "url", "doc_id") if c in pl.read_parquet_schema(path)]
+            rows = (
+                pl.scan_parquet(path, glob=False)
+                .select(columns)
+                .with_row_index("row")
+                .filter(_matches(columns, asked, ids))
+                .collect()
+            )
         if rows.height:
-            beside = pl.read_parquet(folder / "sidecar" / shard["path"])
+            path = folder / "sidecar" / shard["path"]
+            with _reading(path):
+                beside = pl.read_parquet(path, glob=False)
             for row in rows.iter_rows(named=True):
                 stations.append(_published(name, shard["path"], row, beside))
-    fates = pl.read_parquet(folder / "sidecar" / "fates.parquet")
+    fates = _fates(folder)
     gone = fates.filter(_matches(fates.columns, asked, ids))
     stations += [_gone(name, row) for row in gone.iter_rows(named=True)]
     return stations
+
+
+def _manifest(folder: Path) -> Mapping[str, Any]:
+    path = folder / "manifest.json"
+    manifest = read_json(path)
+    if not isinstance(manifest, Mapping) or not {"from", "shards"} <= manifest.keys():
+        raise IntegrityError(str(path), "is not the manifest of a dataset", hint=_DAMAGED)
+    return manifest
+
+
+def _fates(folder: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    path = folder / "sidecar" / "fates.parquet"
+    with _reading(path):
+        return pl.read_parquet(path, columns=columns, glob=False)
+
+
+_DAMAGED = "`datatools verify` says what is damaged; `datatools gc --all` and a new run mend it."
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tell of a file that is gone or damaged as an `IntegrityError`."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        problem = str(error).partition("\n")[0]
+        raise IntegrityError(str(path), f"cannot be read: {problem}", hint=_DAMAGED) from error
 
 
 def _published(name: str, path: str, row: Mapping[str, Any], beside: pl.DataFrame) -> Station:
@@ -165,7 +194,10 @@ def _gone(name: str, row: Mapping[str, Any]) -> Station:
         survivor = detail.get("survivor")
     rule = None
     if row["measure"] is not None:
-        rule = f"{row['measure']} {row['value']} {row['threshold']}"
+        undefined = row["value"] is None
+        rule = f"{row['measure']} " + (
+            "is undefined" if undefined else f"{row['value']} {row['threshold']}"
+        )
     return Station(
         dataset=name,
         id=row["id"],
@@ -182,7 +214,6 @@ def _gone(name: str, row: Mapping[str, Any]) -> Station:
 def _suggest(folders: Mapping[str, Path], asked: str) -> str:
     urls: list[str] = []
     for folder in folders.values():
-        fates = pl.read_parquet(folder / "sidecar" / "fates.parquet", columns=["url"])
-        urls += fates["url"].drop_nulls().head(2000).to_list()
+        urls += _fates(folder, ["url"])["url"].drop_nulls().head(2000).to_list()
     close = nearest(asked, urls) if "/" in asked else None
     return f"Did you mean {close}?" if close else "Give an id (or 8 digits of it) or a page's URL."

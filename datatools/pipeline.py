@@ -186,8 +186,9 @@ def load_pipeline(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
         close = nearest(where, siblings)
         hint = f"Did you mean {close}?" if close else "Give the path of a pipeline file."
         raise ConfigError(where, "there is no such file", hint=hint) from None
-    except (UnicodeDecodeError, IsADirectoryError, PermissionError) as error:
-        raise ConfigError(where, f"cannot be read: {error}") from None
+    except (OSError, ValueError) as error:  # a folder, a name too long, bytes that are no text
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(where, f"cannot be read: {reason}") from None
     document = parse(text, where)
     for override in overrides:
         document = _override(document, override)

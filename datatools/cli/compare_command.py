@@ -31,9 +31,17 @@ def command(
 
     Both are folders of published datasets. Exits 0 whatever the verdict is.
     """
+    from datatools.errors import ConfigError
     from datatools.judge.compare import measure
     from datatools.judge.decision import recompute
 
+    if before.resolve() == after.resolve():
+        raise ConfigError(
+            "BEFORE and AFTER",
+            "are one dataset",
+            got=str(before),
+            hint="A comparison of a dataset with itself is part of every verdict.",
+        )
     names = (before.name, after.name)
     if names[0] == names[1]:
         names = (str(before), str(after))

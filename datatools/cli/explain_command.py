@@ -37,8 +37,10 @@ def command(output: Path, record: str, as_json: bool) -> int:
 
 def _show(station: Station) -> None:
     colours = {"published": "green", "dropped": "yellow", "quarantined": "red"}
+    # What was made of the record goes on in its place: no loss.
+    replaced = station.reason in ("expanded", "merged")
     echo(f"{station.dataset}  ", bold=True, nl=False)
-    echo(station.outcome, fg=colours[station.outcome], nl=False)
+    echo("replaced" if replaced else station.outcome, fg=colours[station.outcome], nl=False)
     echo(f"  {station.id}")
     if station.url:
         echo(f"  url      {station.url}")

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from datatools.cli.terminal import echo
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from datatools.dataset import Dataset
 
 __all__ = ["command"]
 
 
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--rows", default=3, show_default=True, help="Records to show.")
+@click.option(
+    "--rows", type=click.IntRange(min=1), default=3, show_default=True, help="Records to show."
+)
 @click.option("--split", help="Split to show; the first one if left out.")
 @click.option("--reason", help="Show records that left for this reason instead.")
 @click.option(
@@ -26,24 +35,14 @@ def command(
 ) -> int:
     """Show what DATASET (a folder of a published dataset) holds."""
     import orjson
-    import polars as pl
 
     from datatools.dataset import open_dataset
-    from datatools.errors import ConfigError, nearest
+    from datatools.errors import ConfigError
 
     opened = open_dataset(dataset)
-    if reason is not None:
-        fates = pl.read_parquet(dataset / "sidecar" / "fates.parquet")
-        known = fates["reason"].unique().to_list()
-        if reason not in known:
-            close = nearest(reason, known)
-            hint = f"Did you mean {close!r}?" if close else f"Known: {', '.join(sorted(known))}."
-            raise ConfigError("--reason", "no record left for it", got=reason, hint=hint)
-        shown = fates.filter(pl.col("reason") == reason).sort(
-            pl.col("preview").is_null(), maintain_order=True
-        )
-    else:
-        shown = opened.frame(split or opened.splits[0])
+    shown = _kept(opened, split) if reason is None else _left(dataset, reason)
+    if mask and "messages" not in shown.columns:
+        raise ConfigError("--mask", "shows conversations, and these are none", got=opened.kind)
     records = shown.head(rows).to_dicts()
     if as_json:
         for record in records:
@@ -55,11 +54,47 @@ def command(
         echo("columns: " + ", ".join(f"{n} {t}" for n, t in shown.schema.items()))
     for record in records:
         click.echo()
-        if mask and "messages" in record:
+        if mask:
             _show_mask(record["messages"])
         else:
             _show(record)
     return 0
+
+
+def _kept(opened: Dataset, split: str | None) -> pl.DataFrame:
+    with _damage_told(opened.path):
+        return opened.frame(split or opened.splits[0])
+
+
+def _left(dataset: Path, reason: str) -> pl.DataFrame:
+    """Return the records that left for a reason, those with a text to look at first."""
+    import polars as pl
+
+    from datatools.errors import ConfigError, nearest
+
+    with _damage_told(dataset):
+        fates = pl.read_parquet(dataset / "sidecar" / "fates.parquet", glob=False)
+    known = fates["reason"].unique().to_list()
+    if reason not in known:
+        close = nearest(reason, known)
+        hint = f"Did you mean {close!r}?" if close else f"Known: {', '.join(sorted(known))}."
+        raise ConfigError("--reason", "no record left for it", got=reason, hint=hint)
+    found = fates.filter(pl.col("reason") == reason)
+    return found.sort(pl.col("preview").is_null(), maintain_order=True)
+
+
+@contextlib.contextmanager
+def _damage_told(dataset: Path) -> Iterator[None]:
+    import polars as pl
+
+    from datatools.errors import IntegrityError
+
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        problem = str(error).partition("\n")[0]
+        hint = "`datatools verify` says which file is damaged."
+        raise IntegrityError(str(dataset), f"cannot be read: {problem}", hint=hint) from error
 
 
 def _show(record: dict[str, Any]) -> None:

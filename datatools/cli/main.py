@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from datatools import __version__
 from datatools.cli.terminal import echo, never_fail
-from datatools.errors import DatatoolsError, nearest
+from datatools.errors import DataError, DatatoolsError, nearest
 
 __all__ = ["cli", "main"]
 
@@ -80,13 +80,26 @@ def main(args: list[str] | None = None) -> Any:
         click.echo("Stopped. Finished work is kept: run the same command to go on.", err=True)
         sys.exit(130)
     except DatatoolsError as error:
-        echo("error: ", fg="red", bold=True, nl=False, err=True)
-        echo(str(error), err=True)
-        sys.exit(error.exit_code)
+        _refuse(error)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        _refuse(
+            DataError(
+                str(error.filename or "a file"),
+                "cannot be read or written",
+                got=error.strerror or str(error),
+                hint="Check the path, its permissions and the free space.",
+            )
+        )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(error: DatatoolsError) -> NoReturn:
+    echo("error: ", fg="red", bold=True, nl=False, err=True)
+    echo(str(error), err=True)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

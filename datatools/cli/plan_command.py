@@ -14,13 +14,25 @@ _WORDS = {"cached": "cached", "run": "will run", "decide": "will decide anew", "
 @click.argument("pipeline", type=click.Path())
 @click.option("--set", "settings", multiple=True, metavar="a.b=c", help="Replace a value.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option(
+    "--forecast",
+    "with_forecast",
+    is_flag=True,
+    help="Run a sample and say what the whole would take in time, memory and disk.",
+)
 @click.option("--resolved", is_flag=True, help="Print the pipeline with every default filled in.")
-def command(pipeline: str, settings: tuple[str, ...], as_json: bool, resolved: bool) -> int:
+def command(
+    pipeline: str,
+    settings: tuple[str, ...],
+    as_json: bool,
+    with_forecast: bool,
+    resolved: bool,
+) -> int:
     """Say what running PIPELINE would do: its stages, what is cached, and what changed."""
     import dataclasses
 
     from datatools.pipeline import load_pipeline
-    from datatools.planning import plan
+    from datatools.planning import forecast, plan
     from datatools.running import resolved as resolve
 
     loaded = load_pipeline(pipeline, settings)
@@ -28,8 +40,12 @@ def command(pipeline: str, settings: tuple[str, ...], as_json: bool, resolved: b
         click.echo(orjson.dumps(resolve(loaded), option=orjson.OPT_INDENT_2).decode())
         return 0
     found = plan(loaded)
+    expected = forecast(loaded) if with_forecast else None
     if as_json:
-        click.echo(orjson.dumps(dataclasses.asdict(found), option=orjson.OPT_INDENT_2).decode())
+        value = dataclasses.asdict(found)
+        if expected is not None:
+            value["forecast"] = dataclasses.asdict(expected)
+        click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
         return 0
     for dataset in found.datasets:
         made = f" from {', '.join(dataset.parents)}" if dataset.parents else ""
@@ -44,5 +60,11 @@ def command(pipeline: str, settings: tuple[str, ...], as_json: bool, resolved: b
             click.echo(f"  note: {note}")
     for change in found.changes:
         click.echo(f"changed since the last run: {change}")
+    if expected is not None:
+        click.echo(
+            f"forecast from {expected.sample_records:,} records: {expected.seconds:,.0f} s, "
+            f"{expected.memory_bytes / 1e9:.1f} GB of memory, "
+            f"{expected.disk_bytes / 1e9:.2f} GB of disk (within a factor of two or so)"
+        )
     click.echo(f"free disk space: {found.free_bytes:,} bytes")
     return 0

@@ -19,13 +19,15 @@ def command(output: Path, as_json: bool) -> int:
     import orjson
 
     from datatools.engine.store import read_json
-    from datatools.errors import DataError
+    from datatools.errors import DataError, IntegrityError
     from datatools.running import cache_of
 
     path = cache_of(output) / "status.json"
     if not path.exists():
         raise DataError(str(output), "no run has written here", hint="Give a pipeline's `output:`.")
     status = read_json(path)
+    if not (isinstance(status, dict) and status.keys() >= {"state", "started", "updated"}):
+        raise IntegrityError(str(path), "is not a status", hint="Delete it and run again.")
     if status["state"] == "running" and not _alive(status):
         status["state"] = "stopped"
     if as_json:
@@ -36,7 +38,7 @@ def command(output: Path, as_json: bool) -> int:
         click.echo(f"  {status['stage']}: {status['done']} of {status['tasks']} tasks")
     ran = status["stages_ended"] - status["stages_cached"]
     click.echo(f"  {ran} stages run, {status['stages_cached']} found in the cache")
-    ago = time.time() - status.get("updated", status["started"])
+    ago = time.time() - status["updated"]
     click.echo(f"  last written {ago:.0f} s ago by process {status['pid']} on {status['host']}")
     return 0
 

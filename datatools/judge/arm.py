@@ -221,7 +221,8 @@ def _open(path: str | PathLike[str]) -> pl.DataFrame:
     if not training:
         raise ConfigError(str(path), "has no split to train on", got=dataset.splits)
     split = "train" if "train" in training else training[0]
-    columns = dataset.frame(split).columns
+    shard = next(shard for shard in dataset.shards if shard.split == split)
+    columns = pl.read_parquet_schema(dataset.path / shard.path)
     return dataset.frame(split, [name for name in ("id", "text", "source") if name in columns])
 
 

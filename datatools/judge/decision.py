@@ -13,10 +13,11 @@ How a decision is made, in this order:
     arms' nulls counts. Where it is not below half of a claimed effect, or not inside the zone for
     `equivalent`, the verdict is `inconclusive`; where it is over three zones wide and larger than
     an effect that is not `equivalent`, `invalid`.
-4.  `fragile` when a voice that is clear changes its sign at a lower learning rate.
-5.  A second voice is quoted. Where it disagrees, a main voice that is clear (`better` or `worse`)
-    stands, and the disagreement is said; a main voice that says `equivalent` against a clear second
-    voice becomes `inconclusive`.
+4.  A voice is clear when its interval says `better` or `worse` and its own null allows it. Where a
+    clear voice changes its sign at a lower learning rate, a claim becomes `fragile`; where there is
+    no claim, that voice no longer counts.
+5.  A second voice is quoted. Where it is clear and disagrees, a main voice that is clear stands,
+    and the disagreement is said; a main voice that says `equivalent` becomes `inconclusive`.
 """
 
 from __future__ import annotations
@@ -47,14 +48,11 @@ from datatools.judge.verdict import (
     VoiceResult,
 )
 
-__all__ = ["INVALID_NULL_ZONES", "NULL_PART", "SEEN_LIMIT", "call", "problems", "recompute"]
+__all__ = ["INVALID_NULL_ZONES", "SEEN_LIMIT", "call", "problems", "recompute"]
 
 SEEN_LIMIT: Final = 0.2
 """Share of a reference document's windows found in an arm from which on the document is left out. A
 copied passage is most of a document; set phrases that two authors share are a few per cent."""
-
-NULL_PART: Final = 0.5
-"""The null must be below this part of a claimed effect."""
 
 INVALID_NULL_ZONES: Final = 3.0
 """A null this many zones wide, and wider than the effect, means that nothing was measured."""
@@ -334,16 +332,16 @@ def _decide(
         reasons.append(
             words.null_against(main, "so the arms are too small or too uneven for this tier")
         )
-    elif main.clear and main.null > NULL_PART * abs(main.effect):
+    elif main.call != "inconclusive" and not main.clear:
         decision = "inconclusive"
         reasons.append(words.null_against(main, "which is not well inside the effect"))
-    for voice in (main, *others):
-        if voice.clear and voice.sign_changes and decision != "invalid":
-            decision = "fragile"
-            reasons.append(words.sign_change(voice))
+    turning = [voice for voice in (main, *others) if voice.clear and voice.sign_changes]
+    if turning and decision in ("better", "worse"):
+        decision = "fragile"
+    reasons += [words.sign_change(voice) for voice in turning]
     for voice in others:
         reasons.append(words.quote(voice, a, b))
-        if not voice.clear or voice.call == main.call:
+        if not voice.clear or voice in turning or voice.call == main.call:
             continue
         if voice.voice == main.voice:
             if main.clear:

@@ -221,7 +221,7 @@ TIERS: Final[Mapping[str, Tier]] = {
             minutes=10,
             main="ngram",
             ngram=NgramPlan(max_bytes=16 * _MEGABYTE, rope=0.01),
-            neural=NeuralPlan(size="nano", tokens=500_000, rope=0.01),
+            neural=NeuralPlan(size="nano", tokens=300_000, rope=0.01),
             limits=(
                 "A model of 1.3 million weights confirms gross defects and large differences in "
                 "how well the text is cleaned. Below 0.01 bits per byte it is a coin flip."

@@ -6,20 +6,32 @@ deciding (`decision.py`) and wording (`words.py`).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from datatools.judge.receipts import ArmFacts
 from datatools.judge.tiers import Regime
 
-__all__ = ["Call", "Contamination", "Decision", "DomainEffect", "Verdict", "VoiceResult"]
+__all__ = [
+    "NULL_PART",
+    "Call",
+    "Contamination",
+    "Decision",
+    "DomainEffect",
+    "Verdict",
+    "VoiceResult",
+]
 
 Call = Literal["better", "worse", "equivalent", "inconclusive"]
 """Where an interval lies against the zone of practical equivalence."""
 
 Decision = Literal["better", "worse", "equivalent", "inconclusive", "fragile", "invalid"]
 """What is concluded from all calls."""
+
+
+NULL_PART: Final = 0.5
+"""The null must be below this part of a claimed effect."""
 
 
 class _Frozen(BaseModel):
@@ -116,8 +128,8 @@ class VoiceResult(_Frozen):
 
     @property
     def clear(self) -> bool:
-        """Whether the interval lies wholly outside the zone."""
-        return self.call in ("better", "worse")
+        """Whether the interval lies wholly outside the zone, and the null below half the effect."""
+        return self.call in ("better", "worse") and self.null <= NULL_PART * abs(self.effect)
 
     @property
     def sign_changes(self) -> bool:

@@ -65,10 +65,11 @@ def quote(voice: VoiceResult, a: str, b: str) -> str:
         "worse": f"{b} is worse",
         "equivalent": f"{a} and {b} are equivalent",
         "inconclusive": "nothing is clear",
-    }[voice.call]
+    }[voice.call if voice.clear or voice.call == "equivalent" else "inconclusive"]
+    null = "" if voice.null_a is None else f", null {voice.null:.4f}"
     return (
         f"{voice.voice}, {voice.regime}: {said} ({voice.effect:+.4f} bits per byte, interval "
-        f"[{voice.low:+.4f}, {voice.high:+.4f}])."
+        f"[{voice.low:+.4f}, {voice.high:+.4f}]{null})."
     )
 
 

@@ -117,9 +117,9 @@ def _flags_by_code() -> dict[np.uint64, int]:
     return flags
 
 
-_TABLE: Final = sorted(_flags_by_code().items())
-_CODES: Final = np.array([code for code, _ in _TABLE], dtype=np.uint64)
-_FLAGS: Final = np.array([flags for _, flags in _TABLE], dtype=np.int64)
+_FLAGS_BY_CODE: Final = sorted(_flags_by_code().items())
+_CODES: Final = np.array([code for code, _ in _FLAGS_BY_CODE], dtype=np.uint64)
+_FLAGS: Final = np.array([flags for _, flags in _FLAGS_BY_CODE], dtype=np.int64)
 
 
 @kernel

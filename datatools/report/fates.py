@@ -32,6 +32,7 @@ __all__ = ["FATES", "gone", "measures"]
 FATES: Final = "sidecar/fates.parquet"
 
 _PER_REASON: Final = 4
+_BATCH_ROWS: Final = 65_536
 _KEYS: Final = ["step", "fate", "reason"]
 _THRESHOLD: Final = re.compile(r"(<=|>=|==|<|>)\s+(\S+)")
 _CATEGORIES: Final = 12
@@ -65,7 +66,7 @@ def _first_of_each(path: Path) -> dict[tuple[str, str, str], list[dict[str, Any]
     if not path.is_file():
         return {}
     kept: pl.DataFrame | None = None
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=65_536):
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS):
         frame = pl.DataFrame(pl.from_arrow(batch)).filter(~pl.col("reason").is_in(APART))
         together = frame if kept is None else pl.concat([kept, frame])
         kept = (

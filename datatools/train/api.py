@@ -116,7 +116,9 @@ def default_learning_rate(config: ModelConfig) -> float:
 
 
 def default_batch_tokens(config: ModelConfig, tokens: int) -> int:
-    """Return the tokens of a step: what the size wants, few enough for 400 steps, at most 65,536.
+    """Return the tokens of a step: what the size wants, few enough for 400 steps.
+
+    Never below 1,024, where steps cost more than their tokens, nor above 65,536, which fill a GPU.
 
     References:
         Magnusson et al., DataDecide, 2025, hyperparameters: 160 (N / 108M)^(2/3) rows of 2,048.
@@ -128,7 +130,7 @@ def default_batch_tokens(config: ModelConfig, tokens: int) -> int:
         (2500, 17428)
     """
     wanted = int(160 * float((config.parameters / 108e6) ** (2 / 3)) * 2048)
-    return max(1, min(wanted, tokens // 400, 65_536))
+    return max(1024, min(wanted, tokens // 400, 65_536))
 
 
 # --------------------------------------------------------------------------------------------------
@@ -204,7 +206,7 @@ def fit_language_model(
         tokens: Tokens to train on.
         seed: Seed of the weights, of the draw and of the order.
         learning_rate: Highest rate; by size if None.
-        batch_tokens: Tokens per step, rounded down to rows; by size if None.
+        batch_tokens: Tokens per step, rounded to rows; by size if None.
         context: Tokens per row.
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads.
@@ -265,7 +267,7 @@ def _fit(
     if tokens < rows.context:
         raise ConfigError("tokens", f"must be at least one row ({rows.context})", got=tokens)
     batch = batch_tokens or default_batch_tokens(decoder.config, tokens)
-    per_step = max(1, batch // rows.context)
+    per_step = max(1, round(batch / rows.context))
     task = NextTokenTask(decoder, rows, per_step, seed, ids)
     steps = max(1, tokens // (per_step * rows.context))
     return _loop(task, steps, learning_rate or default_learning_rate(decoder.config), options)
@@ -427,7 +429,7 @@ def train_sft(
     total = round(epochs * rows.rows * rows.context)
     total = total if tokens is None else min(tokens, total)
     batch = batch_tokens or default_batch_tokens(decoder.config, total)
-    per_step = max(1, batch // rows.context)
+    per_step = max(1, round(batch / rows.context))
     held_out = _held_out(dataset, ["messages"], options)
 
     def measure() -> evaluate.AnswerScores | None:

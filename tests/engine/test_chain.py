@@ -19,7 +19,9 @@ from datatools.steps.base import (
 
 def documents(*texts):
     ids = [f"id-{i}" for i in range(len(texts))]
-    return conform(pl.DataFrame({"id": ids, "text": list(texts)}, schema_overrides=TEXTS), "document")
+    return conform(
+        pl.DataFrame({"id": ids, "text": list(texts)}, schema_overrides=TEXTS), "document"
+    )
 
 
 TEXTS = {"id": pl.String, "text": pl.String}
@@ -82,8 +84,14 @@ def test_a_map_that_breaks_its_contract_is_told_so(how, message):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("other columns", r"Does returned other columns for another batch: extra: Int32 is now None"),
-        ("other types", r"Does returned other columns for another batch: extra: Int32 is now String"),
+        (
+            "other columns",
+            r"Does returned other columns for another batch: extra: Int32 is now None",
+        ),
+        (
+            "other types",
+            r"Does returned other columns for another batch: extra: Int32 is now String",
+        ),
     ],
 )
 def test_columns_that_change_between_batches_are_told(how, message):
@@ -185,7 +193,8 @@ def test_a_repeated_key_quarantines_the_second_child():
 
 
 texts = st.lists(
-    st.sampled_from(["a line", "drop me", "boom", "", "둘 둘", "drop me boom", "세 단어 글"]), max_size=12
+    st.sampled_from(["a line", "drop me", "boom", "", "둘 둘", "drop me boom", "세 단어 글"]),
+    max_size=12,
 )
 
 

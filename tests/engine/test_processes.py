@@ -352,8 +352,6 @@ def test_ctrl_c_on_the_command_says_that_finished_work_is_kept(tmp_path):
     assert "Traceback" not in errors
     finished = len(list(output.glob(".cache/stages/*/0*.json")))
     assert finished
-    resumed = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120
-    )
+    resumed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert resumed.returncode == 0, resumed.stderr
     assert (output / "a/manifest.json").exists()

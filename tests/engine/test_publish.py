@@ -51,7 +51,9 @@ def records_of(pieces, sizes, split):
 row = st.tuples(st.sampled_from(["train", "validation"]), st.sampled_from([0, 1, 5, 10, 11, 400]))
 
 
-@given(sizes=st.lists(st.lists(row, max_size=6), max_size=4), shard_bytes=st.sampled_from([1, 10, 50]))
+@given(
+    sizes=st.lists(st.lists(row, max_size=6), max_size=4), shard_bytes=st.sampled_from([1, 10, 50])
+)
 def test_cuts_are_those_made_record_by_record(sizes, shard_bytes):
     frames = [
         pl.DataFrame(rows, schema={"split": pl.String, "bytes": pl.Int64}, orient="row")

@@ -290,9 +290,7 @@ def package(tmp_path, monkeypatch):
 
 
 def applied(tmp_path, lines):
-    pages = dataset(
-        toys.ReadLines(paths=(lines,)), steps.Apply(function="appliedpkg.text:strip")
-    )
+    pages = dataset(toys.ReadLines(paths=(lines,)), steps.Apply(function="appliedpkg.text:strip"))
     result = run_job(tmp_path / "out", {"pages": pages})
     longest = max(map(len, published_texts(tmp_path / "out")))
     return ran(result), longest
@@ -506,7 +504,9 @@ def published_rows(output, name):
 
 def test_the_same_filter_and_split_in_parent_and_child_decide_each_for_itself(tmp_path, lines):
     datasets = {
-        "pages": dataset(toys.ReadLines(paths=(lines,)), toys.Length(), steps.Split(validation=0.5)),
+        "pages": dataset(
+            toys.ReadLines(paths=(lines,)), toys.Length(), steps.Split(validation=0.5)
+        ),
         "less": dataset(toys.Length(minimum=30), steps.Split(validation=0.5), from_="pages"),
     }
     run_job(tmp_path / "out", datasets)

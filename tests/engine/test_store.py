@@ -249,15 +249,14 @@ def test_equal_rows_make_equal_bytes_however_polars_holds_them(tmp_path):
         plain,
         pl.concat([plain[:1], plain[1:3], plain[3:]], rechunk=False),
         pl.concat([plain, plain])[4:],
-        pl.concat([plain, plain]).filter(pl.Series([False, True, True, True] + [True] + [False] * 3))[
-            [3, 0, 1, 2]
-        ],
+        pl.concat([plain, plain]).filter(
+            pl.Series([False, True, True, True] + [True] + [False] * 3)
+        )[[3, 0, 1, 2]],
         plain.reverse()[::-1],
     ]
     assert all(way.equals(plain) for way in ways)
     refs = [
-        write_part(tmp_path, f"{i}.arrow", plain.clear(), iter([way]))
-        for i, way in enumerate(ways)
+        write_part(tmp_path, f"{i}.arrow", plain.clear(), iter([way])) for i, way in enumerate(ways)
     ]
     assert len({ref.sha256 for ref in refs}) == 1
 

@@ -6,36 +6,15 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_rows import rows_of
 
-from datatools.engine.executors.inline import InlineExecutor
-from datatools.engine.progress import Silent
-from datatools.engine.stages import Stages
-from datatools.engine.store import write_part
 from datatools.engine.tables import (
     BYTES_PER_ROW,
     LOOKUP_ROWS,
     Partitioning,
-    StoredRows,
     group_starts,
     identity,
 )
-from datatools.engine.view import View
-from datatools.steps.base import Context
-
-SCHEMA = pl.Schema({"id": pl.String, "text": pl.String})
-fresh = itertools.count()
-
-
-class Runner:
-    """What tables need of the runner, with a memory that the test sets."""
-
-    def __init__(self, root, memory):
-        self.root = root
-        self.memory = memory
-        self.stages = Stages(root, InlineExecutor(), Silent())
-
-    def stage(self, name, key, bodies):
-        return self.stages.stage(name, {"test": str(self.root), "verb": key}, bodies)
 
 
 @dataclass(frozen=True)
@@ -99,18 +78,6 @@ class Fetch:
             ids[positions["last"]].alias("last_id"),
             pl.Series("first_text", records.df["text"][positions["first"]]),
         )
-
-
-def rows_of(root, shards, memory):
-    parts = []
-    for texts in shards:
-        frame = pl.DataFrame(
-            {"id": [f"{len(parts)}-{i}" for i in range(len(texts))], "text": texts}, schema=SCHEMA
-        )
-        pieces = [frame[at : at + 2] for at in range(0, max(frame.height, 1), 2)]
-        parts.append(write_part(root, f"{next(fresh)}.arrow", frame.clear(), iter(pieces)))
-    view = View("document", tuple(parts), tuple(part.rows for part in parts), SCHEMA)
-    return StoredRows(Runner(root, memory), "test", view, Context(0, "test"))
 
 
 def letters(shards):
@@ -289,7 +256,10 @@ def test_a_row_of_a_shard_that_is_not_there_is_refused_and_not_lost():
 def test_group_starts_are_those_of_itertools(keys):
     keys.sort()
     sizes = [len(list(group)) for _, group in itertools.groupby(keys)]
-    assert group_starts(np.array(keys, dtype=np.uint64)).tolist() == [0, *itertools.accumulate(sizes)]
+    assert group_starts(np.array(keys, dtype=np.uint64)).tolist() == [
+        0,
+        *itertools.accumulate(sizes),
+    ]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ def receipts(
     low: float | None = None,
     null_a: float = 0.0,
     null_b: float = 0.0,
+    neural_null: float = 0.0,
     seed_spread: float = 0.001,
     document_spread: float = 0.0,
     seen: dict[int, tuple[float, float]] | None = None,
@@ -52,7 +53,8 @@ def receipts(
             effect = neural if low is None else low
         found = 2.0 - (effect if run.arm == "B" else 0.0)
         if run.role == "null":
-            found -= null_a if run.arm == "A" else null_b
+            nulls = (null_a, null_b) if run.voice == "ngram" else (neural_null, 0.0)
+            found -= nulls["AB".index(run.arm)]
         if run.role == "paired" and run.arm == "B":
             found = found + seed_spread * (run.draw - 1) + document_spread * wave
         return found + np.zeros(60)
@@ -170,6 +172,12 @@ def test_a_clear_voice_whose_sign_changes_at_a_lower_rate_is_fragile() -> None:
     assert decide(ngram=0.1, neural=0.1, low=0.001).decision == "better"
 
 
+def test_a_second_voice_that_changes_its_sign_no_longer_counts_against_equivalence() -> None:
+    verdict = decide(ngram=0.0, neural=0.1, low=-0.05)
+    assert verdict.decision == "equivalent"
+    assert any("changes its mind" in reason for reason in verdict.reasons)
+
+
 def test_a_sign_change_of_a_voice_that_is_not_clear_means_nothing() -> None:
     assert decide(ngram=0.1, neural=0.005, low=-0.005).decision == "better"
 
@@ -184,6 +192,14 @@ def test_equivalence_against_a_clear_second_voice_is_inconclusive() -> None:
     verdict = decide(ngram=0.0, neural=0.1)
     assert verdict.decision == "inconclusive"
     assert any("ngram-x sees no difference" in reason for reason in verdict.reasons)
+
+
+def test_a_second_voice_whose_null_is_half_its_effect_is_not_clear() -> None:
+    verdict = decide(ngram=0.0, neural=0.1, low=-0.1, neural_null=0.06)
+    assert verdict.decision == "equivalent"
+    assert not verdict.voices[-1].clear
+    assert "neural-x, token-matched: nothing is clear" in verdict.reasons[-1]
+    assert "null 0.0600" in verdict.reasons[-1]
 
 
 def test_the_neural_voice_decides_where_the_tier_says_so() -> None:

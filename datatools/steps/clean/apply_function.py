@@ -19,11 +19,14 @@ from datatools.steps.base import Batch, Context, Map, Mapped
 
 __all__ = ["Apply"]
 
+_NONE, _UNCHANGED = b"0", b"="
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Apply(Map):
     """Run a function `text -> text` over one column; a record for which it returns None is dropped.
+
+    A null is not given to the function and stays null.
 
     The function runs behind the fence: one that raises, hangs, crashes or grows costs the record it
     was given, which is quarantined with the reason. The syntax tree of its module, and of what that
@@ -31,10 +34,10 @@ class Apply(Map):
     from the cache; comments and layout do not count.
 
     Example:
-        >>> frame = pl.DataFrame({"text": ["Héllo"]})
-        >>> Apply(function="unicodedata:normalize")  # doctest: +IGNORE_EXCEPTION_DETAIL
-        Traceback (most recent call last):
-        pydantic_core._pydantic_core.ValidationError: unicodedata has no Python source
+        >>> frame = pl.DataFrame({"text": ["  들여쓴 글", "  indented"]})
+        >>> kept, dropped = Apply(function="textwrap:dedent").apply(frame)
+        >>> kept["text"].to_list()
+        ['들여쓴 글', 'indented']
     """
 
     version: ClassVar[int] = 1
@@ -88,17 +91,18 @@ class _Bound:
         self._fence.close()
 
     def map(self, batch: Batch) -> Mapped:
-        texts = batch.df[self._column].fill_null("").to_list()
-        results = self._fence.run([text.encode() for text in texts])
-        new: list[str] = []
+        texts = batch.df[self._column].to_list()
+        results = iter(self._fence.run([text.encode() for text in texts if text is not None]))
+        new: list[str | None] = []
         dropped: list[str | None] = []
         quarantined: list[str | None] = []
         detail: list[str | None] = []
-        for text, result in zip(texts, results, strict=True):
+        for text in texts:
+            result = _UNCHANGED if text is None else next(results)
             failure = result if isinstance(result, Fenced) else None
-            answer = b"1" + text.encode() if isinstance(result, Fenced) else result
-            gone = answer[:1] == b"0"
-            new.append(text if gone else answer[1:].decode())
+            answer = _UNCHANGED if isinstance(result, Fenced) else result
+            gone = answer == _NONE
+            new.append(text if gone or answer == _UNCHANGED else answer[1:].decode())
             dropped.append("function_returned_none" if gone else None)
             quarantined.append(failure.reason if failure else None)
             detail.append(failure.detail if failure else None)
@@ -129,13 +133,13 @@ def _load(name: str) -> Callable[[str], str | None]:
 
 
 def _fenced(name: str) -> Callable[[bytes], bytes]:
-    """Build, in the fenced child, the function over bytes: `1text`, or `0` for None."""
+    """Build, in the fenced child, the function over bytes: `1text`, or `_NONE`."""
     function = _load(name)
 
     def run(item: bytes) -> bytes:
         result = function(item.decode())
         if result is None:
-            return b"0"
+            return _NONE
         if not isinstance(result, str):
             raise TypeError(f"must return text or None, not {type(result).__name__}")
         # A lone surrogate cannot be stored as UTF-8; it becomes U+FFFD as it does in the readers.

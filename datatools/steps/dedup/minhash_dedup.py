@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from datatools.kernels.minhash import choose_bands
 from datatools.kernels.unionfind import choose_survivors
 from datatools.steps.base import Batch, Decisions, Global, Rows
 from datatools.steps.dedup.near_duplicates import Search
@@ -59,6 +60,11 @@ class MinHashDedup(Global):
     verify: Literal["exact", "none"] = "exact"
     """Whether candidates are compared by their texts. With `none`, sharing a bucket is enough:
     faster, and about a third of what it removes is less similar than the threshold."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        choose_bands(self.threshold, self.num_perm)  # refuses what no choice of bands finds
+        return self
 
     def reads(self) -> frozenset[str]:
         """Return the text column."""

@@ -6,7 +6,7 @@ Owns: the two rules. Refuses: telling the language (`language_engines`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -55,19 +55,23 @@ class LanguageFilter(Filter):
     min_score: Annotated[float, Field(ge=0, le=1)] | None = 0.5
     """Smallest score, from 0 to 1. Raising it drops more mixed and short texts; null switches the
     rule off."""
-    engine: Engine = "fasttext"
-    """`fasttext` knows 176 languages; `langdetect` knows 55 and is about thirty times slower."""
+    engine: Engine | Literal["column"] = "fasttext"
+    """`fasttext` knows 176 languages; `langdetect` knows 55 and is about thirty times slower;
+    `column` takes what `DetectLanguage` has put into `language` and `language_score`."""
     max_chars: int = Field(default=500, gt=0)
     """How many characters of a text are looked at. More cost time in proportion, and gain nothing
     on pages in one language."""
 
     @model_validator(mode="after")
     def _languages_are_known(self) -> Self:
-        check_languages(self.engine, self.keep)
+        if self.engine != "column":
+            check_languages(self.engine, self.keep)
         return self
 
     def reads(self) -> frozenset[str]:
         """Return the columns this step needs."""
+        if self.engine == "column":
+            return frozenset({"language", "language_score"})
         return frozenset({"text"})
 
     def rules(self) -> tuple[Rule, ...]:
@@ -77,8 +81,10 @@ class LanguageFilter(Filter):
             Rule("language_low_score", "language_score", "<", "min_score"),
         )
 
-    def bind(self, context: Context) -> _BoundLanguageFilter:
+    def bind(self, context: Context) -> _BoundLanguageFilter | _BoundColumns:
         """Return the step with its engine loaded."""
+        if self.engine == "column":
+            return _BoundColumns()
         return _BoundLanguageFilter(load_engine(self.engine, self.max_chars))
 
 
@@ -89,3 +95,11 @@ class _BoundLanguageFilter:
     def measure(self, batch: Batch) -> pl.DataFrame:
         """Return each row's language and score."""
         return measure_languages(self._detect, batch.df["text"])
+
+
+class _BoundColumns:
+    def measure(self, batch: Batch) -> pl.DataFrame:
+        """Return what an earlier step found; a record without a language is `und`, with score 0."""
+        return batch.df.select(
+            pl.col("language").fill_null("und"), pl.col("language_score").fill_null(0.0)
+        )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from datatools.kernels.minhash import choose_bands
 from datatools.kernels.unionfind import components
 from datatools.records import Kind
 from datatools.steps.base import Batch, Decisions, Global, Rows
@@ -46,6 +47,11 @@ class GroupPrompts(Global):
     particles change words."""
     num_perm: int = Field(128, ge=16, le=4096)
     """Permutations, the length of a signature."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        choose_bands(self.threshold, self.num_perm)  # refuses what no choice of bands finds
+        return self
 
     def reads(self) -> frozenset[str]:
         """Return the question column."""

@@ -183,7 +183,7 @@ def test_formatting_reopened_a_million_times_is_over_its_limit():
         b"<li>" * (1 << 20),
         b"<!--" * (1 << 20),
         b'<a b="' * (700 << 10),
-        b"<script>" + b"</scrip" * (600 << 10),
+        b"<script>" + b"</scri" * (600 << 10),
         b"<table>" + b"<td><b 1><b 2>" * (300 << 10),
         b"<b>" * 200 + b"<p>" * (1 << 20),
     ],

@@ -99,3 +99,15 @@ def test_detect_language_says_what_the_filter_measures():
     measured = LanguageFilter(keep=("ko",)).bind(Context()).measure(batch())
     mapped = DetectLanguage().bind(Context()).map(batch())
     assert mapped.df.select(measured.columns).equals(measured)
+
+
+def test_the_column_engine_takes_what_detect_language_found():
+    from datatools.steps.clean.detect_language import DetectLanguage
+
+    texts = ["한국 Windows 11 업데이트 version", "A plain English sentence.", "Ein Satz.", "123"]
+    frame = pl.DataFrame({"text": texts})
+    detected, _ = DetectLanguage().apply(frame)
+    kept, dropped = LanguageFilter(keep=("ko", "en"), engine="column").apply(detected)
+    again, _ = LanguageFilter(keep=("ko", "en")).apply(frame)
+    assert kept["text"].to_list() == again["text"].to_list() == texts[:2]
+    assert dropped["value"].to_list() == ["de", "und"]
