@@ -146,7 +146,9 @@ def _stations(name: str, folder: Path, asked: str, ids: set[str]) -> list[Statio
 def _manifest(folder: Path) -> Mapping[str, Any]:
     path = folder / "manifest.json"
     manifest = read_json(path)
-    if not isinstance(manifest, Mapping) or not {"from", "shards"} <= manifest.keys():
+    if not isinstance(manifest, Mapping) or not all(
+        isinstance(manifest.get(name), list) for name in ("from", "shards")
+    ):
         raise IntegrityError(str(path), "is not the manifest of a dataset", hint=_DAMAGED)
     return manifest
 

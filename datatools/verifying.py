@@ -26,12 +26,14 @@ class DatasetCheck:
         shards: `path`, `rows`, `bytes`, `sha256` of each shard, measured again.
         ledger: The dataset's ledger, added again from its steps.
         problems: What is wrong; empty when all is well.
+        limited: Most records that were read of each source, if the run was a trial.
     """
 
     rows: int
     shards: Sequence[Mapping[str, Any]]
     ledger: Mapping[str, Any]
     problems: Sequence[str]
+    limited: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def _check(
             problems.append(f"{label} left {balance} bytes of its input unaccounted for")
     problems += _balance(steps, rows)
     ledger = total(steps.values())
+    problems += _difference(manifest["ledger"], ledger.to_json())
     if not steps:
         ledger.read = ledger.kept = rows
     parents = [manifests[name] for name in manifest["from"] if name in manifests]
@@ -142,7 +145,17 @@ def _check(
         problems += _check_fates(folder, manifest, ledger)
     told = ledger.to_json()
     wanted = ("read", "created", "kept", "dropped", "quarantined")
-    return DatasetCheck(rows, shards, {key: told[key] for key in wanted}, problems)
+    counts = {key: told[key] for key in wanted}
+    return DatasetCheck(rows, shards, counts, problems, manifest.get("limited"))
+
+
+def _difference(told: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Name the counts of a manifest's ledger that its steps do not add up to."""
+    return [
+        f"the ledger says {name} {told.get(name)}, its steps add up to {found.get(name)}"
+        for name in sorted({*told, *found})
+        if told.get(name) != found.get(name)
+    ]
 
 
 def _balance(steps: Mapping[str, StepCounts], rows: int) -> list[str]:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from datatools.records import make_id
+from datatools.records import Kind, make_id
 from datatools.steps.base import (
     Batch,
     Context,
@@ -201,3 +201,28 @@ class DieOnce(Map):
             os.unlink(self.mark)
             os.kill(os.getpid(), signal.SIGKILL)
         return Mapped(batch.df)
+
+
+class Questions(FlatMap):
+    """One thread for every part of a text after its first `|`; a page without one is dropped."""
+
+    gives: ClassVar[Kind | None] = "thread"
+
+    def bind(self, context: Context) -> Questions:
+        return self
+
+    def flat_map(self, batch: Batch) -> Expanded:
+        rows = [
+            {"parent": index, "key": str(number), "question": part.strip(), "doc_id": id_}
+            for index, (id_, text) in enumerate(batch.df.select("id", "text").iter_rows())
+            for number, part in enumerate(text.split("|")[1:])
+        ]
+        schema = {
+            "parent": pl.UInt32,
+            "key": pl.String,
+            "question": pl.String,
+            "doc_id": pl.String,
+        }
+        asked = batch.df["text"].str.contains("|", literal=True)
+        without = pl.select(pl.when(~asked).then(pl.lit("no_question"))).to_series()
+        return Expanded(pl.DataFrame(rows, schema=schema), dropped=without)

@@ -72,7 +72,7 @@ def main(args: list[str] | None = None) -> Any:
     """Run the command line and exit."""
     never_fail()
     try:
-        code = cli.main(args, standalone_mode=False)
+        code = cli.main(args, prog_name="datatools", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -27,7 +27,10 @@ def command(output: Path, as_json: bool) -> int:
     for name, check in found.datasets.items():
         good = not check.problems
         echo("ok    " if good else "WRONG ", fg="green" if good else "red", nl=False)
-        echo(f"{name}: {check.rows:,} records in {len(check.shards)} shards")
+        trial = "" if check.limited is None else f", a trial (--limit {check.limited})"
+        echo(f"{name}: {check.rows:,} records in {len(check.shards)} shards{trial}")
         for problem in check.problems:
             echo(f"      {problem}")
+    if not found.ok:
+        echo("To mend it: `datatools gc --all` on this output, then the run again.", err=True)
     return 0 if found.ok else 1

@@ -77,7 +77,11 @@ def apply(step: Transform, df: pl.DataFrame, *, seed: int = 0) -> tuple[pl.DataF
     # Columns that only conform() added are not the caller's.
     own = step.gives is None or step.gives == kind
     added = [n for n in kept.columns if n not in df.columns]
-    new = [n for n in added if n not in rows.columns or kept[n].null_count() < kept.height]
+    new = [
+        n
+        for n in added
+        if n not in rows.columns or n in step.adds() or kept[n].null_count() < kept.height
+    ]
     shown = [*(given if own else []), *new] if own else kept.columns
     told = ["fate", "reason", "measure", "value", "threshold", "detail"]
     about = [name for name in given if name not in told]

@@ -2,10 +2,13 @@
 
 Owns: reading an arm, and the one rule by which both arms draw their subsets. Refuses: models.
 
-A draw gives every document a number from (seed, draw, id) alone. Both arms take documents in the
-order of these numbers, so a document that cleaning left alone is drawn for both or for neither,
-however the lists are ordered. A draw takes half an arm: drawing half without replacement varies as
-much as the whole arm would if it were collected again.
+A draw gives every piece of a document a number from (seed, draw, document id, place) alone. Both
+arms take pieces in the order of these numbers, so a page that cleaning left alone is drawn for both
+or for neither, however the lists are ordered. The pieces of one document get numbers that are
+spread evenly, so a draw of half an arm holds half of every long document.
+
+A draw takes half an arm: drawing half without replacement varies about as much as the whole would
+if it were collected again.
 
 References:
     Jun Shao, C. F. Jeff Wu, A General Theory for Jackknife Variance Estimation, 1989 (delete-half).

@@ -54,6 +54,9 @@ SEEN_LIMIT: Final = 0.2
 """Share of a reference document's windows found in an arm from which on the document is left out. A
 copied passage is most of a document; set phrases that two authors share are a few per cent."""
 
+LEAST_SHARED: Final = 0.5
+"""Below this share of B's ids in A, the source-matched regime comes with a caution."""
+
 INVALID_NULL_ZONES: Final = 3.0
 """A null this many zones wide, and wider than the effect, means that nothing was measured."""
 
@@ -149,6 +152,9 @@ def recompute(receipts: Receipts) -> Verdict:
     voices = _voices(receipts, keep, layout)
     main = voices[0]
     decision, reasons = _decide(main, voices[1:], header.a.name, header.b.name)
+    shared = header.shared_ids / header.b.documents
+    if shared < LEAST_SHARED and any(voice.regime == "source-matched" for voice in voices):
+        reasons += (words.unshared(header.b.name, shared),)
     return Verdict(
         decision=decision,
         headline=words.headline(decision, header.a.name, header.b.name, main),

@@ -143,10 +143,10 @@ class Tier(BaseModel):
         neural: The neural voice's runs, or None.
         level: Nominal coverage of intervals.
         min_arm_bytes: Below this much text in an arm there is no verdict.
-        min_arm_documents: Below this many documents in an arm there is no verdict: subsets are
-            drawn by document. min_reference_documents: Below this many clean reference documents
-            there is no verdict. max_contaminated: Above this share of the reference's bytes seen in
-            an arm there is no verdict. limits: What a verdict of this tier can and cannot mean.
+        min_reference_documents: Below this many clean reference documents there is no verdict.
+        max_contaminated: Above this share of the reference's bytes seen in an arm there is no
+            verdict. Below it, what was seen is left out and the rest is read.
+        limits: What a verdict of this tier can and cannot mean.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

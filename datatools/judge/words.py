@@ -19,6 +19,7 @@ __all__ = [
     "quote",
     "regimes_differ",
     "sign_change",
+    "unshared",
     "voices_differ",
 ]
 
@@ -93,6 +94,14 @@ def regimes_differ(main: VoiceResult, other: VoiceResult, b: str) -> str:
         f"By {main.regime.removesuffix('-matched')} and by {other.regime.removesuffix('-matched')} "
         f"the answer differs: {b} holds {other.train_bytes_b / max(other.train_bytes_a, 1):.0%} of "
         f"the text, and what that is worth is not the same as what a byte of it is worth."
+    )
+
+
+def unshared(b: str, share: float) -> str:
+    """Return the caution that the arms hardly share a source."""
+    return (
+        f"Only {share:.0%} of the documents of {b} are in both arms by id: what is matched by "
+        f"source is not one crawl."
     )
 
 

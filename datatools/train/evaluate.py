@@ -199,21 +199,29 @@ def conditional_gain(
         Li et al., From Quantity to Quality (instruction-following difficulty), 2024, section 2.
     """
     whole = encode_conversations(conversations, tokenizer)
-    given = _sums(decoder, whole)
+    given = np.array([row.sum() for row in _trained_nll(decoder, whole)], dtype=np.float64)
+    return _alone(decoder, tokenizer, conversations), given
+
+
+def _alone(
+    decoder: Decoder, tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]
+) -> Floats:
     owners, single = [], []
     for number, messages in enumerate(conversations):
         for turn in messages:
             if _is_trained(turn):
                 owners.append(number)
                 single.append([turn])
-    alone = np.zeros(len(conversations), dtype=np.float64)
-    np.add.at(alone, owners, _sums(decoder, encode_conversations(single, tokenizer)))
-    return alone, given
+    scores = _trained_nll(decoder, encode_conversations(single, tokenizer))
+    out = np.zeros(len(conversations), dtype=np.float64)
+    np.add.at(out, owners, [row.sum() for row in scores])
+    return out
 
 
-def _sums(decoder: Decoder, encoded: Sequence[tuple[Ids, npt.NDArray[np.bool_]]]) -> Floats:
-    scores = token_nll(decoder, [ids for ids, _ in encoded], counted=[mask for _, mask in encoded])
-    return np.array([row.sum() for row in scores], dtype=np.float64)
+def _trained_nll(
+    decoder: Decoder, encoded: Sequence[tuple[Ids, npt.NDArray[np.bool_]]]
+) -> list[Floats]:
+    return token_nll(decoder, [ids for ids, _ in encoded], counted=[mask for _, mask in encoded])
 
 
 def _is_trained(message: Message) -> bool:
@@ -263,17 +271,21 @@ def score_answers(
     if not size:
         nan = float("nan")
         return AnswerScores(nan, nan, nan, nan, len(used), 0)
-    alone, given = conditional_gain(decoder, tokenizer, used)
-    swapped = _sums(decoder, encode_conversations(_with_next_prompt(used), tokenizer))
     encoded = encode_conversations(used, tokenizer)
-    stops = [trained & (ids == tokenizer.message_end) for ids, trained in encoded]
-    at_stop = token_nll(decoder, [ids for ids, _ in encoded], counted=stops)
-    probabilities = [np.exp(-scores[stop[1:]]) for scores, stop in zip(at_stop, stops, strict=True)]
+    scores = _trained_nll(decoder, encoded)
+    given = float(sum(row.sum() for row in scores))
+    alone = float(_alone(decoder, tokenizer, used).sum())
+    swapped = encode_conversations(_with_next_prompt(used), tokenizer)
+    shuffled = float(sum(row.sum() for row in _trained_nll(decoder, swapped)))
+    stops = [
+        np.exp(-row[(trained & (ids == tokenizer.message_end))[1:]])
+        for row, (ids, trained) in zip(scores, encoded, strict=True)
+    ]
     return AnswerScores(
-        bits_per_byte=float(given.sum()) / math.log(2) / size,
-        gain=float((alone - given).sum()) / size,
-        shuffled_gain=float((alone - swapped).sum()) / size,
-        stop_probability=float(np.concatenate(probabilities).mean()),
+        bits_per_byte=given / math.log(2) / size,
+        gain=(alone - given) / size,
+        shuffled_gain=(alone - shuffled) / size,
+        stop_probability=float(np.concatenate(stops).mean()),
         conversations=len(used),
         bytes=size,
     )
@@ -466,7 +478,7 @@ def _is_whole(data: bytes) -> bool:
 
 
 def _is_prefix(data: bytes) -> bool:
-    """Return whether more bytes can make `data` UTF-8, or it is."""
+    """Return whether `data` is UTF-8 or the beginning of some."""
     try:
         data.decode()
     except UnicodeDecodeError as error:

@@ -36,8 +36,8 @@ def test_a_shuffled_arm_is_called_worse_and_its_repair_better(
 def test_foreign_text_in_half_of_an_arm_is_called_worse(
     prose: list[Text], neutral: ReferenceSet, ngram_tier: Tier
 ) -> None:
-    foreign = ["Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich, sagte er."]
-    foreign += ["Am Abend saßen sie wieder am Ufer und sahen den Schiffen lange nach."]
+    foreign = ["Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich, rief jemand."]
+    foreign += ["Am Abend saßen wir wieder am Ufer und sahen den Schiffen lange nach."]
     damaged = replace_language(prose, 0.5, foreign)
     assert compare(prose, damaged, tier=ngram_tier, reference=neutral).decision == "worse"
 

@@ -28,6 +28,7 @@ def receipts(
     document_spread: float = 0.0,
     seen: dict[int, tuple[float, float]] | None = None,
     tier: Tier = CPU,
+    shared_ids: int = 90,
     **facts: int,
 ) -> Receipts:
     """Receipts of effects chosen by hand, in bits per byte; 60 documents of two domains."""
@@ -79,7 +80,7 @@ def receipts(
             seed=0,
             a=ArmFacts(name="raw", digest="1", **arm),
             b=ArmFacts(name="clean", digest="2", documents=100, size=900_000),
-            shared_ids=90,
+            shared_ids=shared_ids,
             reference="3",
         ),
         documents=documents,
@@ -214,6 +215,11 @@ def test_the_regimes_may_differ_and_the_verdict_says_what_that_means() -> None:
     verdict = decide(ngram=0.1, neural=0.1, source=-0.1)
     assert verdict.decision == "better"
     assert any("the answer differs" in reason for reason in verdict.reasons)
+
+
+def test_arms_without_a_common_source_are_not_called_one_crawl() -> None:
+    assert "is not one crawl" not in decide(ngram=0.1, neural=0.1, shared_ids=50).summary
+    assert "Only 49% of the documents of clean" in decide(shared_ids=49).summary
 
 
 def test_seen_documents_are_left_out_and_counted() -> None:

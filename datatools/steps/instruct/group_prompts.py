@@ -57,6 +57,10 @@ class GroupPrompts(Global):
         """Return the question column."""
         return frozenset({"id", "question"})
 
+    def adds(self) -> Mapping[str, pl.DataType]:
+        """Return the column it fills."""
+        return {"group_id": pl.String()}
+
     def lower(self, rows: Rows, others: Mapping[str, Rows]) -> Decisions:
         """Find verified pairs, join them into components, name each by its first thread's id."""
         search = Search(
@@ -78,7 +82,7 @@ class GroupPrompts(Global):
         )
         return Decisions(
             table,
-            {"group_id": pl.String()},
+            dict(self.adds()),
             notes={"pairs_not_compared": search.skipped(candidates)},
         )
 
