@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from datatools.engine.runner import held
+from datatools.engine.lock import held
 from datatools.engine.store import drop_stale_temporaries, read_json
 from datatools.errors import DataError, IntegrityError
 from datatools.running import cache_of

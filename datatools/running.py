@@ -19,9 +19,11 @@ from typing import Any, Self
 from datatools.engine.executors.base import Executor
 from datatools.engine.executors.inline import InlineExecutor
 from datatools.engine.executors.processes import ProcessExecutor
+from datatools.engine.lock import held
 from datatools.engine.progress import Progress, Silent
-from datatools.engine.runner import DatasetState, Runner, held
+from datatools.engine.runner import Runner
 from datatools.engine.stages import StageEvent, Stages
+from datatools.engine.state import DatasetState
 from datatools.engine.store import (
     digest,
     disk_error,

@@ -29,8 +29,9 @@ from datatools.engine.executors.inline import InlineExecutor
 from datatools.engine.ledger import StepCounts
 from datatools.engine.plan import DatasetPlan, Job, Segment
 from datatools.engine.progress import Silent
-from datatools.engine.runner import DatasetState, Runner
+from datatools.engine.runner import Runner
 from datatools.engine.stages import Stages
+from datatools.engine.state import DatasetState
 from datatools.engine.store import read_part, write_part
 from datatools.engine.tasks import BYTES, SourceTask, TaskEnv, measure
 from datatools.engine.view import View
@@ -314,9 +315,8 @@ def _check_records(step: Transform, records: pl.DataFrame) -> None:
 
 def _check_filter(step: Filter, records: pl.DataFrame) -> None:
     for rule in step.rules():
-        _require(
-            rule.measure in step.measures, step, f"has a rule over {rule.measure!r}, no measure"
-        )
+        known = rule.measure in step.measures
+        _require(known, step, f"has a rule over {rule.measure!r}, which it does not measure")
         has = rule.field in type(step).model_fields
         _require(has, step, f"has a rule over the field {rule.field!r}, which it has not")
     link = Link(step, Context(_SEED, step.name()))

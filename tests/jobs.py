@@ -58,7 +58,11 @@ def job(
         **settings,
     }
     return Pipeline(
-        name="job", seed=seed, datasets=dict(datasets), run=RunSettings(**chosen), output=str(output)
+        name="job",
+        seed=seed,
+        datasets=dict(datasets),
+        run=RunSettings(**chosen),
+        output=str(output),
     )
 
 

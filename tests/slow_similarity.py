@@ -33,7 +33,9 @@ def similarity(a: str, b: str, n: int = 5, unit: str = "word") -> float:
     return len(left & right) / len(left | right)
 
 
-def similar_pairs(texts: list[str], threshold: float, **how: object) -> dict[tuple[int, int], float]:
+def similar_pairs(
+    texts: list[str], threshold: float, **how: object
+) -> dict[tuple[int, int], float]:
     """Return every pair of positions that reaches the threshold, with its similarity."""
     found = {}
     for i, j in itertools.combinations(range(len(texts)), 2):

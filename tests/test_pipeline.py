@@ -286,7 +286,11 @@ TYPOS = [
     ),
     # shapes
     ("run: 5", "run: {workers: 2}", "p.yaml:13 run: run is a mapping (got 5)."),
-    ("validate: [a]", "run: {workers: 2}", "p.yaml:13 validate: verdicts are a mapping (got ['a'])."),
+    (
+        "validate: [a]",
+        "run: {workers: 2}",
+        "p.yaml:13 validate: verdicts are a mapping (got ['a']).",
+    ),
     (
         "validate: {v: pages}",
         "run: {workers: 2}",
@@ -324,7 +328,11 @@ TYPOS = [
         "from: pages",
         "p.yaml:9 datasets.clean.export: must be a list (got 'trl').",
     ),
-    ("pages: [a]\n  p2:", "pages:", "p.yaml:4 datasets.pages: a dataset is a mapping with `steps:` (got ['a'])."),
+    (
+        "pages: [a]\n  p2:",
+        "pages:",
+        "p.yaml:4 datasets.pages: a dataset is a mapping with `steps:` (got ['a']).",
+    ),
     # sense
     (
         "Clean:",
@@ -410,7 +418,11 @@ TYPOS = [
         "Split: {validation: 0.1}",
         "p.yaml:12 datasets.clean.steps[2].Apply.function: is missing.",
     ),
-    ("datasets: {}\nrum:", "datasets:", "p.yaml:4 rum: unknown key (got 'rum'). Did you mean 'run'?"),
+    (
+        "datasets: {}\nrum:",
+        "datasets:",
+        "p.yaml:4 rum: unknown key (got 'rum'). Did you mean 'run'?",
+    ),
     # steps of one's own
     (
         "nowhere.steps:Mine",
@@ -534,9 +546,7 @@ def test_a_missing_file_is_told_with_the_nearest_name(tmp_path, monkeypatch):
     (tmp_path / "pipeline.yaml").write_text(GOOD)
     with pytest.raises(ConfigError) as caught:
         load_pipeline("pipelin.yaml")
-    assert str(caught.value) == (
-        "pipelin.yaml: there is no such file. Did you mean pipeline.yaml?"
-    )
+    assert str(caught.value) == ("pipelin.yaml: there is no such file. Did you mean pipeline.yaml?")
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"name: \xc3\x28"])
@@ -560,7 +570,9 @@ def test_any_text_is_a_pipeline_or_a_config_error(text):
         Pipeline.from_yaml(text, "p.yaml").job()
 
 
-@given(st.integers(0, len(GOOD)), st.integers(0, 12), st.sampled_from(["", ":", "-", "x", "\n", " "]))
+@given(
+    st.integers(0, len(GOOD)), st.integers(0, 12), st.sampled_from(["", ":", "-", "x", "\n", " "])
+)
 def test_a_file_with_a_hole_is_a_pipeline_or_a_config_error(start, length, filling):
     try:
         Pipeline.from_yaml(GOOD[:start] + filling + GOOD[start + length :], "p.yaml").job()

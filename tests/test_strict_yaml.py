@@ -79,9 +79,13 @@ json_values = st.recursive(
     | st.booleans()
     | st.integers(-(2**63) + 1, 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"], exclude_characters="\ufeff")),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text("abc가", min_size=1, max_size=5), inner, max_size=4),
+    | st.text(
+        st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"], exclude_characters="\ufeff")
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text("abc가", min_size=1, max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 

@@ -96,8 +96,12 @@ class Upper(Map):
         text = batch.df["text"]
         return Mapped(
             batch.df.with_columns((text.str.to_uppercase() + self.suffix).alias("text")),
-            dropped=pl.select(pl.when(text.str.contains("drop me")).then(pl.lit("asked"))).to_series(),
-            quarantined=pl.select(pl.when(text.str.contains("boom")).then(pl.lit("boom"))).to_series(),
+            dropped=pl.select(
+                pl.when(text.str.contains("drop me")).then(pl.lit("asked"))
+            ).to_series(),
+            quarantined=pl.select(
+                pl.when(text.str.contains("boom")).then(pl.lit("boom"))
+            ).to_series(),
         )
 
 
@@ -154,7 +158,11 @@ class Length(Filter):
         text = batch.df["text"]
         lengths = text.str.len_chars().cast(pl.Float64)
         return pl.DataFrame(
-            {"characters": pl.select(pl.when(text == "nan").then(float("nan")).otherwise(lengths)).to_series()}
+            {
+                "characters": pl.select(
+                    pl.when(text == "nan").then(float("nan")).otherwise(lengths)
+                ).to_series()
+            }
         )
 
 

@@ -85,45 +85,6 @@ class AlignTask:
 
 
 @dataclass(frozen=True)
-class QuarantineTask:
-    """Take some rows of one shard out of a view: what no single task could see to be wrong."""
-
-    view: View
-    shard: int
-    label: str
-    reason: str
-    detail: str
-    positions: tuple[int, ...]
-
-    def run(self, env: TaskEnv) -> Output:
-        """Commit the overlay and the fates of the rows that leave."""
-        frame = self.view.frame(env.root, self.shard, ["id", "url", BYTES])
-        gone = pl.Series("gone", [False] * frame.height, dtype=pl.Boolean)
-        if self.positions:
-            gone = gone.scatter(list(self.positions), True)
-        reason = pl.select(pl.when(gone).then(pl.lit(self.reason))).to_series()
-        fates = fates_frame(
-            frame,
-            self.label,
-            "quarantined",
-            reason,
-            detail=pl.Series([self.detail] * frame.height, dtype=pl.String),
-            row=pl.Series(row_numbers(self.shard, frame.height), dtype=pl.UInt64),
-        )
-        keep = (~gone).alias(KEEP).to_frame()
-        output = Output(
-            parts={"data": env.write("data", keep.clear(), [keep])},
-            values={
-                "alive": frame.height - fates.height,
-                "bytes": int(frame[BYTES].filter(gone).sum()),
-            },
-        )
-        if fates.height:
-            output.parts["fates"] = env.write("fates", empty_fates(), [fates])
-        return output
-
-
-@dataclass(frozen=True)
 class GatherTask:
     """Cut one new shard: the records of `start:stop` of an order, which may repeat rows."""
 

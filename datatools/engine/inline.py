@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from datatools.engine.chain import Chain, Link, split_batches, text_bytes
 from datatools.engine.decide import decide
+from datatools.engine.executors.base import Done, Result
 from datatools.engine.executors.inline import InlineExecutor
 from datatools.engine.fates import empty_fates, fates_frame
 from datatools.engine.plan import DatasetPlan, Job, Segment
 from datatools.engine.progress import Silent
-from datatools.engine.runner import DatasetState, Runner
+from datatools.engine.runner import Runner
 from datatools.engine.stages import Stages
+from datatools.engine.state import DatasetState
 from datatools.engine.store import read_part, write_part
-from datatools.engine.tasks import BYTES, measure
+from datatools.engine.tasks import BYTES, Task, execute, measure
 from datatools.engine.view import View
 from datatools.errors import ConfigError, nearest
 from datatools.records import Kind, conform, make_id
@@ -120,6 +123,14 @@ def _filter(link: Link, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
     return rows.hstack(measured).filter(verdicts.keeps), fates
 
 
+class _Direct(InlineExecutor):
+    """Lets an error through to the caller, who sees where it happened."""
+
+    def map(self, tasks: Sequence[Task]) -> Iterator[Result]:
+        for task in tasks:
+            yield Done(task.index, execute(task))
+
+
 def _global(link: Link, rows: pl.DataFrame, kind: Kind) -> tuple[pl.DataFrame, pl.DataFrame]:
     if link.step.references():
         raise ConfigError(
@@ -134,9 +145,8 @@ def _global(link: Link, rows: pl.DataFrame, kind: Kind) -> tuple[pl.DataFrame, p
         part = write_part(root, "rows.arrow", rows.clear(), split_batches(rows, kind))
         plan = DatasetPlan("frame", (), (link,))
         state = DatasetState(plan, View(kind, (part,), (part.rows,), rows.schema))
-        runner = Runner(
-            Job("apply", (plan,), 1), Stages(root, InlineExecutor(), Silent()), root / "out"
-        )
+        stages = Stages(root, _Direct(), Silent())
+        runner = Runner(Job("apply", (plan,), 1), stages, root / "out")
         runner.apply_global(state, Segment("global", (link,)))
         kept = pl.concat([state.view.frame(root, shard) for shard in range(len(state.view.shards))])
         fates = [read_part(root, part) for part in state.fates]

@@ -8,6 +8,8 @@ a folder without one is not a dataset.
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,7 +134,10 @@ class PublishTask:
         files: dict[str, _Growing] = {"main": _Growing(), "sidecar": _Growing()}
         files |= {export.folder: _Growing() for export in self.exports}
         empty = self.view.schema.to_frame().select(names)
-        for frame in [empty, *self._frames(env, names)]:
+        origins: Counter[tuple[str, str]] = Counter()
+        for frame in itertools.chain([empty], self._frames(env, names)):
+            for source, license_, rows in frame.group_by("source", "license").len().iter_rows():
+                origins[source or "", license_ or ""] += rows
             files["main"].add(frame.select(main))
             files["sidecar"].add(frame.select(beside))
             for export in self.exports:
@@ -142,7 +147,8 @@ class PublishTask:
             role: growing.write(env, role, suffixes.get(role, "parquet"))
             for role, growing in files.items()
         }
-        return Output(parts=parts)
+        told = [[source, license_, rows] for (source, license_), rows in sorted(origins.items())]
+        return Output(parts=parts, values={"split": self.split, "origins": told})
 
     def _frames(self, env: TaskEnv, names: list[str]) -> Iterator[pl.DataFrame]:
         for piece in self.pieces:

@@ -1,44 +1,26 @@
 """Running a job: datasets one after the other, each a chain of stages over a view.
 
-Owns: what stages a dataset becomes and in what order, its ledger, and what is published. A run
-never knows how far an earlier one came: it asks for every stage and finds the committed ones.
+Owns: what stages a dataset becomes and in what order, and its ledger. A run never knows how far an
+earlier one came: it asks for every stage and finds the committed ones.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import itertools
-import os
-import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-import datatools
-from datatools.engine import publish
-from datatools.engine.align import AlignTask, GatherTask, QuarantineTask
+from datatools.engine.align import AlignTask, GatherTask
 from datatools.engine.chain import Link
-from datatools.engine.fates import PREVIEW_CHARACTERS, PREVIEWS
-from datatools.engine.ledger import InputCounts, StepCounts, total
+from datatools.engine.ledger import InputCounts, StepCounts
 from datatools.engine.plan import DatasetPlan, Job, Segment, link_key, measure_key, segments
-from datatools.engine.publish import FatesTask, PublishTask, SizesTask
-from datatools.engine.stages import Stages
-from datatools.engine.store import (
-    PartRef,
-    file_sha256,
-    fsync_directory,
-    read_json,
-    read_part,
-    write_atomic,
-    write_json,
-)
+from datatools.engine.previews import PreviewTask
+from datatools.engine.publisher import Publisher, find_repeated
+from datatools.engine.stages import Bodies, Stages
+from datatools.engine.state import DatasetState
+from datatools.engine.store import PartRef, part_schema, read_part
 from datatools.engine.tables import Partitioning, StoredRows, StoredTable
 from datatools.engine.tasks import (
     ChainTask,
@@ -46,117 +28,16 @@ from datatools.engine.tasks import (
     MeasureTask,
     Output,
     SourceTask,
-    TaskEnv,
     measure_schema,
 )
+from datatools.engine.unique_ids import QuarantineTask
 from datatools.engine.view import Overlay, View
-from datatools.errors import ConfigError, DataError, IntegrityError, OutputHeldError
 from datatools.records import SCHEMAS, Kind
 from datatools.steps.base import Decisions, Global, Order, Source
 
-__all__ = ["DatasetState", "Runner", "held"]
+__all__ = ["Runner"]
 
 ROWS_PER_GATHERED_SHARD = 65_536
-_PUBLISHED = re.compile(r"([a-z]+/)?[a-z]+-\d{5}-of-\d{5}\.(parquet|jsonl)")
-
-
-@dataclass
-class DatasetState:
-    """What is known of a dataset once its stages have run.
-
-    Attributes:
-        plan: The dataset.
-        view: Its records.
-        steps: Counts by step label, in order; for a published manifest and the funnel.
-        inputs: What became of the input's bytes by source label; empty without a Source.
-        fates: Parts with the fates of records that left.
-        previews: Parts with texts looked up for some of them.
-        notes: What Globals count beside the ledger, by step label.
-    """
-
-    plan: DatasetPlan
-    view: View
-    steps: dict[str, StepCounts] = field(default_factory=dict)
-    inputs: dict[str, InputCounts] = field(default_factory=dict)
-    fates: list[PartRef] = field(default_factory=list)
-    previews: list[PartRef] = field(default_factory=list)
-    notes: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    @property
-    def ledger(self) -> StepCounts:
-        """The whole dataset's counts."""
-        return total(self.steps.values())
-
-
-@contextlib.contextmanager
-def held(output: Path, owner: str) -> Iterator[None]:
-    """Hold an output for this run; a second run on it is refused at once.
-
-    Raises:
-        OutputHeldError: Another run holds it; nothing on disk was changed.
-        ConfigError: The folder cannot be made or written to.
-    """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(output / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise ConfigError(
-            str(output),
-            "cannot be written",
-            got=error.strerror,
-            hint="Choose another `output:`, or change its permissions.",
-        ) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
-            raise OutputHeldError(
-                str(output),
-                "another run holds this output",
-                got=holder,
-                hint="Wait for it to end, or choose another `output:`.",
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, owner.encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@dataclass(frozen=True)
-class _PreviewTask:
-    """Look up the text of the first records of each reason, for people to look at."""
-
-    view: View
-    fates: tuple[PartRef, ...]
-
-    def run(self, env: TaskEnv) -> Output:
-        from datatools.engine.chain import preview
-
-        schema = pl.Schema({"id": pl.String, "step": pl.String, "text": pl.String})
-        columns = ["id", "step", "reason", "row"]
-        found = pl.concat([read_part(env.root, part, columns) for part in self.fates])
-        first = (
-            found.filter(pl.col("row").is_not_null())
-            .with_columns(
-                pl.int_range(pl.len()).over("step", "reason").alias("nth"),
-            )
-            .filter(pl.col("nth") < PREVIEWS)
-            .sort("row")
-        )
-        rows = first["row"].to_numpy()
-        needed = {
-            "document": ["text"],
-            "thread": ["question"],
-            "conversation": ["messages"],
-            "preference": ["prompt"],
-        }[self.view.kind]
-        texts = self.view.gather(env.root, np.unique(rows), needed)
-        shown = texts.select(preview(self.view.kind).str.slice(0, PREVIEW_CHARACTERS)).to_series()
-        picked = shown[np.searchsorted(np.unique(rows), rows)] if rows.size else shown
-        frame = first.select("id", "step").with_columns(picked.alias("text"))
-        return Output(parts={"data": env.write("data", schema.to_frame(), [frame.cast(schema)])})
 
 
 class Runner:
@@ -181,7 +62,7 @@ class Runner:
     ) -> None:
         self._job = job
         self._stages = stages
-        self._output = output
+        self._publisher = Publisher(job, stages, output, limit)
         self._memory = memory
         self._limit = limit
         self.states: dict[str, DatasetState] = {}
@@ -260,7 +141,7 @@ class Runner:
         for link in links:
             kind = link.step.gives or kind
         shards = tuple(output.parts["data"] for output in outputs)
-        schema = read_part(self._stages.root, shards[0]).schema
+        schema = part_schema(self._stages.root, shards[0])
         return View(kind, shards, tuple(part.rows for part in shards), schema)
 
     def _source(self, dataset: DatasetPlan, segment: Segment) -> DatasetState:
@@ -299,11 +180,6 @@ class Runner:
         self._quarantine_repeated_ids(state, segment.links[-1].context.label)
         return state
 
-    def _sizes(self, name: str, view: View) -> list[pl.DataFrame]:
-        bodies = [SizesTask(view, shard) for shard in range(len(view.shards))]
-        sized = self._stages.stage(f"{name}/sizes", {"sizes": view.identity}, bodies)
-        return [read_part(self._stages.root, output.parts["data"]) for output in sized]
-
     def _quarantine_repeated_ids(self, state: DatasetState, label: str) -> None:
         """Take out records whose id an earlier record has: a file can hold a native id twice.
 
@@ -311,9 +187,7 @@ class Runner:
         pass that read the records.
         """
         view = state.view
-        repeated = _repeated(
-            [frame["key"].to_numpy() for frame in self._sizes(state.plan.name, view)]
-        )
+        repeated = find_repeated(self._stages, state.plan.name, view)
         count = sum(len(positions) for positions in repeated)
         if not count:
             return
@@ -381,7 +255,7 @@ class Runner:
             looked = self._stages.stage(
                 f"{state.plan.name}/texts of dropped records",
                 {"preview": [part.sha256 for part in fates], "view": view.identity},
-                [_PreviewTask(view, fates)],
+                [PreviewTask(view, fates)],
             )
             state.previews.append(looked[0].parts["data"])
         parts = tuple(output.parts["data"] for output in outputs)
@@ -451,121 +325,13 @@ class Runner:
         alive = tuple(shard.rows for shard in shards)
         state.view = View(view.kind, shards, alive, view.schema)
 
-    # ------------------------------------------------------------------------------------------
-    # Publishing
-
     def publish(self, name: str) -> dict[str, Any]:
-        """Publish a dataset and return its manifest.
+        """Publish a dataset that has run and return its manifest.
 
         Raises:
             DataError: Two records have one id.
         """
-        state = self.states[name]
-        view, stages = state.view, self._stages
-        sizes = self._sizes(name, view)
-        _refuse_repeated_ids(name, sizes)
-        shards = publish.cut(sizes, self._job.shard_bytes)
-        exports = tuple(e for e in state.plan.exports if view.kind in e.accepts())
-        bodies = [
-            PublishTask(view, split, tuple(pieces), exports)
-            for split, cuts in shards.items()
-            for pieces in cuts
-        ]
-        key = {
-            "publish": view.identity,
-            "cuts": [[b.split, [[p.shard, p.start, p.stop] for p in b.pieces]] for b in bodies],
-            "exports": [
-                {
-                    "name": type(e).__name__,
-                    "version": e.version,
-                    "fields": e.model_dump(mode="json"),
-                }
-                for e in exports
-            ],
-        }
-        written = stages.stage(f"{name}/publish", key, bodies)
-        fated = stages.stage(
-            f"{name}/fates",
-            {
-                "fates": [part.sha256 for part in state.fates],
-                "previews": [part.sha256 for part in state.previews],
-            },
-            [FatesTask(tuple(state.fates), tuple(state.previews))],
-        )
-        manifest, files = self._manifest(state, bodies, written, exports)
-        files["sidecar/fates.parquet"] = fated[0].parts["fates"]
-        manifest["files"] += [_entry("sidecar/fates.parquet", fated[0].parts["fates"])]
-        _place(stages.root, self._output / name, files, manifest, publish.card(manifest, exports))
-        return manifest
-
-    def _manifest(
-        self,
-        state: DatasetState,
-        bodies: Sequence[PublishTask],
-        written: Sequence[Output],
-        exports: Sequence[Any],
-    ) -> tuple[dict[str, Any], dict[str, PartRef]]:
-        counts: dict[str, int] = {}
-        for body in bodies:
-            counts[body.split] = counts.get(body.split, 0) + 1
-        seen: dict[str, int] = {}
-        shards: list[dict[str, Any]] = []
-        beside: list[dict[str, Any]] = []
-        files: dict[str, PartRef] = {}
-        for body, output in zip(bodies, written, strict=True):
-            number = seen.get(body.split, 0)
-            seen[body.split] = number + 1
-            stem = f"{body.split}-{number:05d}-of-{counts[body.split]:05d}"
-            for role, part in output.parts.items():
-                suffix = part.path.rsplit(".", 1)[1]
-                path = f"{stem}.{suffix}" if role == "main" else f"{role}/{stem}.{suffix}"
-                files[path] = part
-                if role == "main":
-                    shards.append({**_entry(path, part), "split": body.split})
-                else:
-                    beside.append(_entry(path, part))
-        origins = self._origins(state)
-        manifest = {
-            "format": 1,
-            "pipeline": self._job.name,
-            "dataset": state.plan.name,
-            "kind": state.view.kind,
-            "rows": sum(shard["rows"] for shard in shards),
-            "shards": shards,
-            "files": beside,
-            "ledger": state.ledger.to_json(),
-            "steps": [
-                {
-                    "label": link.context.label,
-                    "step": link.step.name(),
-                    "version": link.step.version,
-                    "fields": link.step.model_dump(mode="json"),
-                    "counts": state.steps[link.context.label].to_json(),
-                    "notes": state.notes.get(link.context.label, {}),
-                }
-                for link in state.plan.links
-            ],
-            "from": list(state.plan.parents),
-            "inputs": {label: counts.to_json() for label, counts in state.inputs.items()},
-            "exports": [export.folder for export in exports],
-            "origins": origins,
-            "seed": state.plan.links[0].context.seed if state.plan.links else 0,
-            "versions": _versions(),
-            **({"limited": self._limit} if self._limit is not None else {}),
-        }
-        return manifest, files
-
-    def _origins(self, state: DatasetState) -> list[dict[str, Any]]:
-        found: dict[tuple[str, str], int] = {}
-        for shard in range(len(state.view.shards)):
-            for frame in state.view.batches(self._stages.root, shard, ["source", "license"]):
-                for source, license_, rows in frame.group_by("source", "license").len().iter_rows():
-                    key = (source or "", license_ or "")
-                    found[key] = found.get(key, 0) + rows
-        return [
-            {"source": source, "license": license_, "rows": rows}
-            for (source, license_), rows in sorted(found.items())
-        ]
+        return self._publisher.publish(self.states[name])
 
 
 class _KeyedStages:
@@ -580,115 +346,5 @@ class _KeyedStages:
     def root(self) -> Path:
         return self._stages.root
 
-    def stage(self, name: str, key: object, bodies: Sequence[Any]) -> list[Output]:
+    def stage(self, name: str, key: object, bodies: Bodies) -> list[Output]:
         return self._stages.stage(name, {"global": self._key, "verb": key}, bodies)
-
-
-def _entry(path: str, part: PartRef) -> dict[str, Any]:
-    return {"path": path, "rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
-
-
-def _versions() -> dict[str, str]:
-    import platform
-
-    import pyarrow as pa
-
-    return {
-        "datatools": datatools.__version__,
-        "python": platform.python_version(),
-        "polars": pl.__version__,
-        "pyarrow": pa.__version__,
-    }
-
-
-def _repeated(keys: Sequence[npt.NDArray[np.uint64]]) -> list[tuple[int, ...]]:
-    """Return per shard the positions of keys that an earlier row has."""
-    joined = np.concatenate(keys)
-    order = np.argsort(joined, kind="stable")
-    again = np.zeros(joined.size, dtype=bool)
-    again[order[1:]] = joined[order[1:]] == joined[order[:-1]]
-    bounds = np.cumsum([0, *(len(one) for one in keys)])
-    return [
-        tuple(int(i) for i in np.flatnonzero(again[start:stop]))
-        for start, stop in itertools.pairwise(bounds)
-    ]
-
-
-def _refuse_repeated_ids(name: str, sizes: Sequence[pl.DataFrame]) -> None:
-    repeated = sum(map(len, _repeated([frame["key"].to_numpy() for frame in sizes])))
-    if repeated:
-        raise DataError(
-            f"dataset {name}",
-            f"{repeated} records share an id with another record",
-            hint="`from:` names datasets that hold the same records: put what they share into one "
-            "of them only.",
-        )
-
-
-def _place(
-    root: Path,
-    folder: Path,
-    files: Mapping[str, PartRef],
-    manifest: Mapping[str, Any],
-    text: str,
-) -> None:
-    """Put a dataset's files under their final names, the manifest last.
-
-    A manifest that already says the same is left alone, so that a cached run changes nothing.
-    """
-    target = folder / "manifest.json"
-    if _reads(target) == manifest and _stands(root, folder, files):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    # From here on the old dataset is gone; a crash leaves a folder that is not a dataset.
-    if target.exists():
-        target.unlink()
-        fsync_directory(folder)
-    for old in sorted(folder.rglob("*")):
-        # Only what publishing itself names so: a stranger's file is not ours to delete.
-        relative = old.relative_to(folder).as_posix()
-        if relative not in files and _PUBLISHED.fullmatch(relative):
-            old.unlink()
-    for path, part in files.items():
-        _link(root / part.path, folder / path)
-    for directory in {(folder / path).parent for path in files}:
-        fsync_directory(directory)
-    write_atomic(folder / "README.md", lambda file: file.write(text.encode()))
-    write_json(target, manifest)
-
-
-def _reads(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except (FileNotFoundError, IntegrityError):
-        return None
-
-
-def _stands(root: Path, folder: Path, files: Mapping[str, PartRef]) -> bool:
-    """Return whether the published files are those of the cache: the same file, or equal bytes."""
-    for path, part in files.items():
-        try:
-            if os.path.samefile(folder / path, root / part.path):
-                continue
-            if file_sha256(folder / path) != part.sha256:
-                return False
-        except OSError:
-            return False
-    return True
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a committed file its final name, by hard link where the file system has them."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Renaming one name of a file over another does nothing, and would leave the temporary name.
-    if target.exists() and target.samefile(source):
-        return
-    temporary = target.parent / f".tmp-{os.getpid()}-{target.name}"
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        with source.open("rb") as reader:
-            write_atomic(target, lambda file: shutil.copyfileobj(reader, file, 1 << 20))
-        return
-    os.replace(temporary, target)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from datatools.engine.store import digest, disk_error, fsync_directory, read_jso
 from datatools.engine.tasks import Body, Output, Task
 from datatools.errors import DataError, DatatoolsError, IntegrityError
 
-__all__ = ["FORMAT", "StageEvent", "Stages"]
+__all__ = ["FORMAT", "Bodies", "StageEvent", "Stages"]
+
+Bodies = Sequence[Body] | Callable[[], Sequence[Body]]
 
 FORMAT = 1
 """Part of every key: bumped when the engine's own files change shape."""
@@ -67,13 +69,14 @@ class Stages:
     events: list[StageEvent] = field(default_factory=list)
     dry: bool = False
 
-    def stage(self, name: str, key: object, bodies: Sequence[Body]) -> list[Output]:
+    def stage(self, name: str, key: object, bodies: Bodies) -> list[Output]:
         """Return the outputs of a stage's tasks, in order, running those that are not committed.
 
         Args:
             name: Label for people; not part of the key.
             key: JSON-able value; equal keys mean equal outputs.
-            bodies: One per task.
+            bodies: One per task, or a function that makes them, called only when the stage must
+                run.
 
         Raises:
             DatatoolsError: A task failed in a way that running again cannot mend.
@@ -83,12 +86,14 @@ class Stages:
         hashed = digest({"format": FORMAT, "key": key})[:32]
         directory = f"stages/{hashed}"
         manifest = self.root / directory / "manifest.json"
-        found = self._committed(manifest, len(bodies))
+        found = self._committed(manifest)
         if found is not None:
-            self._end(name, hashed, len(bodies), 0, started)
+            self._end(name, hashed, len(found), 0, started)
             return found
         if self.dry:
-            raise NotCachedError(name, len(bodies))
+            raise NotCachedError(name)
+        if callable(bodies):
+            bodies = bodies()
         tasks = [Task(str(self.root), directory, i, body) for i, body in enumerate(bodies)]
         waiting = [task for task in tasks if not self._task_done(task)]
         self.progress.stage_started(name, len(tasks), len(tasks) - len(waiting))
@@ -127,12 +132,12 @@ class Stages:
                     return False
         return True
 
-    def _committed(self, manifest: Path, tasks: int) -> list[Output] | None:
+    def _committed(self, manifest: Path) -> list[Output] | None:
         try:
             outputs = [Output.from_json(output) for output in read_json(manifest)["outputs"]]
         except (FileNotFoundError, IntegrityError, KeyError, TypeError):
             return None
-        return outputs if len(outputs) == tasks and self._whole(outputs) else None
+        return outputs if self._whole(outputs) else None
 
     def _task_done(self, task: Task) -> bool:
         try:
@@ -189,7 +194,6 @@ class Stages:
 class NotCachedError(Exception):
     """In a dry run: the first stage of a chain that would have to run."""
 
-    def __init__(self, name: str, tasks: int) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
-        self.tasks = tasks

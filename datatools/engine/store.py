@@ -38,6 +38,7 @@ __all__ = [
     "file_sha256",
     "fsync_directory",
     "iter_batches",
+    "part_schema",
     "read_batch",
     "read_json",
     "read_part",
@@ -315,6 +316,13 @@ def iter_batches(
             assert isinstance(frame, pl.DataFrame)
             yield start, frame if columns is None else frame.select(columns)
         start += rows
+
+
+def part_schema(root: Path, ref: PartRef) -> pl.Schema:
+    """Return a part's columns, reading no rows."""
+    frame = pl.from_arrow(open_part(root, ref).schema.empty_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame.schema
 
 
 def read_batch(

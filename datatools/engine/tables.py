@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from datatools.engine.stages import Bodies
 from datatools.engine.store import PartRef, read_batch, read_part
-from datatools.engine.tasks import BYTES, Body, Output, TaskEnv
+from datatools.engine.tasks import BYTES, Output, TaskEnv
 from datatools.engine.view import View, row_numbers
 from datatools.steps.base import (
     Batch,
@@ -53,7 +54,7 @@ class StageRunner(Protocol):
     def memory(self) -> int:
         """Bytes that a global step may hold at once."""
 
-    def stage(self, name: str, key: object, bodies: Sequence[Body]) -> list[Output]:
+    def stage(self, name: str, key: object, bodies: Bodies) -> list[Output]:
         """Return the outputs of the bodies, in order."""
 
 

@@ -7,11 +7,9 @@ arms take pieces in the order of these numbers, so a page that cleaning left alo
 or for neither, however the lists are ordered. The pieces of one document get numbers that are
 spread evenly, so a draw of half an arm holds half of every long document.
 
-A draw takes half an arm: drawing half without replacement varies about as much as the whole would
-if it were collected again.
-
-References:
-    Jun Shao, C. F. Jeff Wu, A General Theory for Jackknife Variance Estimation, 1989 (delete-half).
+A draw takes half an arm, so that draws differ and their spread shows how much the choice of text
+matters. It is the spread within this arm: an interval made from draws speaks of these two datasets,
+not of others that might be collected in the same way.
 """
 
 from __future__ import annotations

@@ -212,7 +212,8 @@ TIERS: Final[Mapping[str, Tier]] = {
             limits=(
                 "A tier of about a minute sees gross defects: broken extraction, boilerplate, "
                 "foreign, shuffled or garbled text, heavy duplication. It says nothing about "
-                "knowledge, reasoning or style."
+                "knowledge, reasoning or style, and speaks of these two datasets, not of others "
+                "collected in the same way."
             ),
         ),
         Tier(

@@ -1,8 +1,8 @@
 """Conversations as tokens: what the model reads and which of it the loss covers.
 
 Owns: rendering through the chat template and carrying its marks over to tokens. Refuses: to let the
-text of a message act as a control token. `<|im_end|>` inside an answer is encoded as characters, so a
-page cannot end a turn or open one.
+text of a message act as a control token. `<|im_end|>` inside an answer is encoded as characters, so
+a page cannot end a turn or open one.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def encode_conversations(
 ) -> list[Encoded]:
     """Return token ids and loss marks of each conversation.
 
-    A token is trained if all its characters lie in a trained range of the rendering: the assistant's
-    words and the `<|im_end|>` after them, of messages whose `train` is not false. Tokens that straddle
-    a boundary are not.
+    A token is trained if all its characters lie in a trained range of the rendering: the
+    assistant's words and the `<|im_end|>` after them, of messages whose `train` is not false.
+    Tokens that straddle a boundary are not.
 
     Returns:
         Per conversation the ids, int32 of shape (tokens,), and the marks, bool of the same shape.

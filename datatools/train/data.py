@@ -6,8 +6,8 @@ stored cursor. No token is dropped: each one is the target of exactly one predic
 (`tokenizer` and `chat` make the ids) and tensors.
 
 References:
-    Best-fit packing that crops loses about 35% of the tokens at 2,048 positions (nanochat, development
-    log, 2026-01-13); here a document that does not fit goes on in the next row.
+    Best-fit packing that crops loses about 35% of the tokens at 2,048 positions (nanochat,
+    development log, 2026-01-13); here a document that does not fit goes on in the next row.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def shuffled(indices: Ints, count: int, *, seed: int, epoch: int) -> Ints:
 
     Example:
         >>> shuffled(np.arange(5), 5, seed=0, epoch=0).tolist()
-        [0, 2, 4, 3, 1]
+        [2, 3, 4, 1, 0]
         >>> shuffled(np.arange(5), 5, seed=0, epoch=1).tolist()
-        [2, 0, 3, 4, 1]
+        [4, 3, 0, 2, 1]
     """
     half_bits = max(1, (max(count - 1, 1).bit_length() + 1) // 2)
     low = np.uint64((1 << half_bits) - 1)
@@ -108,7 +108,7 @@ def rows_of_step(step: int, *, per_step: int, rows: int, seed: int) -> Ints:
 
     Example:
         >>> [rows_of_step(s, per_step=2, rows=3, seed=0).tolist() for s in range(3)]
-        [[2, 1], [0, 0], [1, 2]]
+        [[1, 2], [0, 0], [2, 1]]
     """
     position = np.arange(step * per_step, (step + 1) * per_step, dtype=np.int64)
     epoch, index = np.divmod(position, rows)
@@ -268,8 +268,8 @@ class PackedConversations:
     """Conversations of which only some tokens are learnt, several to a row.
 
     A conversation longer than `context` is cut by `windows`; windows with nothing to learn are left
-    out. Pieces fill rows by best fit, longest first, and never share attention: `segments` keeps them
-    apart.
+    out. Pieces fill rows by best fit, longest first, and never share attention: `segments` keeps
+    them apart.
 
     Attributes:
         inputs: (rows, context) int32.
@@ -395,8 +395,8 @@ def _best_fit(sizes: Sequence[int], capacity: int) -> list[list[int]]:
 class Pairs:
     """Preferred and rejected answers to the same prompts, each a (ids, trained) pair.
 
-    Sequences longer than `context` tokens lose their beginning, which is the prompt's: the reward is
-    read at the end.
+    Sequences longer than `context` tokens lose their beginning, which is the prompt's: the reward
+    is read at the end.
 
     Attributes:
         chosen: Per pair ids and trained flags of prompt and preferred answer.

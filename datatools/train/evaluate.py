@@ -1,11 +1,11 @@
 """Measuring models: nats, bits per byte, what a prompt gains, and who wins a pair.
 
-Owns: scores of language and reward models on held-out records. Token scores are computed in fp32 and
-summed in float64 on the CPU. Refuses: deciding whether a difference matters; `judge` does.
+Owns: scores of language and reward models on held-out records. Token scores are computed in fp32
+and summed in float64 on the CPU. Refuses: deciding whether a difference matters; `judge` does.
 
 References:
-    Bits per byte do not depend on the tokenizer (Gao et al., The Pile, 2020, section 3). Summing nats
-    in float32 is off by about 1e-4 relative at 40 million tokens.
+    Bits per byte do not depend on the tokenizer (Gao et al., The Pile, 2020, section 3). Summing
+    nats in float32 is off by about 1e-4 relative at 40 million tokens.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def token_nll(
 ) -> list[Floats]:
     """Return the negative log-likelihood of each token given those before it.
 
-    A sequence longer than the context is read in windows that overlap by half: every token is scored
-    once, and has at least half a context before it, or all there is.
+    A sequence longer than the context is read in windows that overlap by half: every token is
+    scored once, and has at least half a context before it, or all there is.
 
     Args:
         decoder: The model.
@@ -235,7 +235,8 @@ class AnswerScores:
 
     Attributes:
         bits_per_byte: Over the messages' bytes, each stop token's bits included.
-        gain: Nats per byte that the conversation before them saves; above 0 if they belong together.
+        gain: Nats per byte that the conversation before them saves; above 0 if they belong
+            together.
         shuffled_gain: The same with each conversation's first user message swapped for the next
             one's: the control, which should be near 0 or below.
         stop_probability: Mean probability of the stop token where the message ends.
@@ -363,8 +364,8 @@ def length_accuracy(
 ) -> Accuracy:
     """Return what a rule that sees only the answers' lengths gets right.
 
-    The rule prefers the longer answer if the longer one won more often in `train`, else the shorter.
-    A reward model that does not beat it may have learnt nothing but length.
+    The rule prefers the longer answer if the longer one won more often in `train`, else the
+    shorter. A reward model that does not beat it may have learnt nothing but length.
 
     Args:
         train: Lengths of the chosen and of the rejected answers to learn the rule from.
@@ -421,9 +422,9 @@ def probe(
 ) -> list[tuple[str, float]]:
     """Return the likeliest next tokens after a prompt.
 
-    A token that is only part of a character, as most are in Hangul with a small vocabulary, is shown as
-    the character the model would most likely complete, with the token's own bytes behind it: `한[ed95]`.
-    Bytes that complete to nothing are shown alone: `[ff]`.
+    A token that is only part of a character, as most are in Hangul with a small vocabulary, is
+    shown as the character the model would most likely complete, with the token's own bytes behind
+    it: `한[ed95]`. Bytes that complete to nothing are shown alone: `[ff]`.
 
     Args:
         decoder: The model.

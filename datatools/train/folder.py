@@ -22,7 +22,8 @@ __all__ = ["whole_folder"]
 def whole_folder(path: Path, *, need_bytes: int = 0) -> Iterator[Path]:
     """Yield an empty folder that becomes `path` when the block ends without an exception.
 
-    A folder already at `path` is replaced: renamed aside, then removed once the new one is in place.
+    A folder already at `path` is replaced: renamed aside, then removed once the new one is in
+    place.
 
     Args:
         path: Final name. Its parent is created.

@@ -1,7 +1,7 @@
 """Loading models from the Hugging Face format: ours, and any Qwen3 with tied embeddings.
 
-Owns: reading the folder and refusing what the model cannot compute exactly. Nothing is unpickled and
-no code of the folder runs.
+Owns: reading the folder and refusing what the model cannot compute exactly. Nothing is unpickled
+and no code of the folder runs.
 """
 
 from __future__ import annotations

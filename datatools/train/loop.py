@@ -2,8 +2,8 @@
 
 Owns: the optimiser, the learning-rate schedule, clipping, skipped steps, the log, checkpoints and
 resuming. A task gives the loss of step n as a pure function of the model and n, so a run that stops
-anywhere and starts again is the run that never stopped: on one CPU type and thread count the weights
-are equal bit for bit. Refuses: knowing what is trained.
+anywhere and starts again is the run that never stopped: on one CPU type and thread count the
+weights are equal bit for bit. Refuses: knowing what is trained.
 
 References:
     Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019. Hu et al., MiniCPM, 2024
@@ -87,7 +87,8 @@ class LoopConfig:
     Attributes:
         steps: Steps in all.
         learning_rate: Highest learning rate.
-        schedule: `wsd` warms up, stays, and falls linearly to 0; `cosine` falls from the warm-up on.
+        schedule: `wsd` warms up, stays, and falls linearly to 0; `cosine` falls from the warm-up
+            on.
         warmup: Share of the steps that warms up, in [0, 1].
         decay: Share of the steps that falls, in [0, 1]; `wsd` only.
         betas: Decay rates of AdamW's two moments.
@@ -211,13 +212,14 @@ def run_loop(
     """Train until the steps or the time are over.
 
     A step whose loss or gradient is not finite changes no weight, nor does one whose gradient norm
-    lies both 6 standard deviations and 10 times above the mean of the last 128 applied steps. The log
-    names the records of both.
+    lies both 6 standard deviations and 10 times above the mean of the last 128 applied steps. The
+    log names the records of both.
 
     Args:
         task: What is trained. Its model is changed in place.
         config: How long and how fast.
-        log: JSON Lines file, one line per step. A resumed run continues it, any other starts it anew.
+        log: JSON Lines file, one line per step. A resumed run continues it, any other starts it
+            anew.
         checkpoints: Folder for checkpoints. If it holds one, the run goes on from the newest.
         progress: Called with (steps done, steps in all) after every step.
 

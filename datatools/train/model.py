@@ -1,9 +1,9 @@
 """The model: a decoder of exactly Qwen3's shape, and the sizes it comes in.
 
 Owns: the configuration, the forward pass, initialisation and the reward head. Parameters carry the
-names that Hugging Face gives them, so that saving and loading rename nothing. Refuses: anything Qwen3
-has no place for (soft-capped logits, squared ReLU, untied heads), because a trained model must load
-elsewhere with equal logits.
+names that Hugging Face gives them, so that saving and loading rename nothing. Refuses: anything
+Qwen3 has no place for (soft-capped logits, squared ReLU, untied heads), because a trained model
+must load elsewhere with equal logits.
 
 Shapes in comments: B rows, T positions, D width, H query heads, G key-value heads, E head width,
 V vocabulary.
@@ -55,11 +55,12 @@ class ModelConfig:
         norm_epsilon: Added to the mean square before the root.
 
     Raises:
-        ConfigError: A number is below 1, `kv_heads` does not divide `heads`, or `head_width` is odd.
+        ConfigError: A number is below 1, `kv_heads` does not divide `heads`, or `head_width` is
+            odd.
 
     Example:
         >>> SIZES["nano"].parameters
-        1328256
+        1328768
     """
 
     vocabulary: int
@@ -123,7 +124,8 @@ SIZES: Final[Mapping[str, ModelConfig]] = {
     "small": _size(16384, 8, 384, 6, 1024, 1024),
     "base": _size(32768, 12, 768, 12, 2048, 1024),
 }
-"""Sizes by name: 0.17M (tests), 1.3M (CPU), 4.2M (CPU, minutes), 20M (one GPU), 110M (several GPUs)."""
+"""Sizes by name: 0.17M (tests), 1.3M (CPU), 4.2M (CPU, minutes), 20M (one GPU), 110M (several
+GPUs)."""
 
 
 def resolve_size(size: str | ModelConfig) -> ModelConfig:
@@ -167,7 +169,7 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Parts
 
 
@@ -276,7 +278,7 @@ class Block(nn.Module):
         return out
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Models
 
 
@@ -300,8 +302,9 @@ class Decoder(nn.Module):
 
         Args:
             tokens: (B, T) int64 ids below the vocabulary.
-            segments: (B, T) ints or None. A position sees only earlier positions of its own segment.
-                Rotary angles need no restart at a segment: only differences of positions count.
+            segments: (B, T) ints or None. A position sees only earlier positions of its own
+                segment. Rotary angles need no restart at a segment: only differences of positions
+                count.
 
         Returns:
             (B, T, D) in the device's compute type.
@@ -358,9 +361,9 @@ def new_decoder(config: ModelConfig, *, seed: int, device: torch.device) -> Deco
     at least 0.02, scales are 1, and the projections back into the residual stream are 0, so that
     every block begins as the identity.
 
-    A smaller start fails small models: on 0.4 million tokens of Korean and English, the size `smoke`
-    ends at 2.45 bits per byte with this one and at 3.0 with 0.02 everywhere, because the first
-    feed-forward part grows to a hundred times the embedding and drowns it.
+    A smaller start fails small models: on 0.4 million tokens of Korean and English, the size
+    `smoke` ends at 2.45 bits per byte with this one and at 3.0 with 0.02 everywhere, because the
+    first feed-forward part grows to a hundred times the embedding and drowns it.
 
     References:
         Radford et al., GPT-2, 2019, released code (0.02 at widths of 768 and more). Zhang et al.,

@@ -1,7 +1,8 @@
 """What training minimises: pure functions of scores, in nats.
 
-Owns: the losses of pretraining, instruction tuning, reward models and direct preference optimisation.
-Each is a mean over what it counts and differentiable in its first arguments. Refuses: models and data.
+Owns: the losses of pretraining, instruction tuning, reward models and direct preference
+optimisation. Each is a mean over what it counts and differentiable in its first arguments. Refuses:
+models and data.
 
 Reinforcement learning (PPO) is not here yet.
 """
@@ -26,8 +27,8 @@ __all__ = [
 def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean negative log-likelihood of the labelled tokens.
 
-    The loss of pretraining, where every position has a label, and of instruction tuning, where only the
-    tokens of trained messages and the stop token that ends each have one.
+    The loss of pretraining, where every position has a label, and of instruction tuning, where only
+    the tokens of trained messages and the stop token that ends each have one.
 
     Args:
         logits: (N, V) scores.
@@ -74,15 +75,16 @@ def bradley_terry_loss(
         chosen: (B,) scores of the preferred answers.
         rejected: (B,) scores of the others.
         margin: Lead the preferred answer must have, per pair or for all; 0 asks for none.
-        centre: Weight of the mean squared sum of both scores, which keeps scores near 0. Pairs alone
-            leave the level of scores free.
+        centre: Weight of the mean squared sum of both scores, which keeps scores near 0. Pairs
+            alone leave the level of scores free.
 
     Returns:
         A scalar; ln 2 when all scores are equal and `margin` is 0.
 
     References:
         Bradley and Terry, Rank Analysis of Incomplete Block Designs, 1952. Touvron et al., Llama 2,
-        2023, equation 2 (margin). Eisenstein et al., Helping or Herding?, 2023, section 2 (centring).
+        2023, equation 2 (margin). Eisenstein et al., Helping or Herding?, 2023, section 2
+        (centring).
 
     Example:
         >>> import torch
@@ -125,9 +127,9 @@ def dpo_loss(
         A scalar; ln 2 for `sigmoid` when the policy is the reference.
 
     References:
-        Rafailov et al., Direct Preference Optimization, 2023, equation 7. Mitchell, A Note on DPO with
-        Noisy Preferences, 2023. Azar et al., A General Theoretical Paradigm to Understand Learning from
-        Human Preferences, 2023, equation 17.
+        Rafailov et al., Direct Preference Optimization, 2023, equation 7. Mitchell, A Note on DPO
+        with Noisy Preferences, 2023. Azar et al., A General Theoretical Paradigm to Understand
+        Learning from Human Preferences, 2023, equation 17.
 
     Example:
         >>> import torch

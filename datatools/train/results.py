@@ -114,9 +114,11 @@ class RewardResult:
         pairs: Training pairs.
         truncated: Of them, those that lost the beginning of a prompt.
         on_train: Accuracy on the training pairs, after training.
-        before: Held-out accuracy before training, 0.5 by construction; None without a held-out split.
+        before: Held-out accuracy before training, 0.5 by construction; None without a held-out
+            split.
         after: Held-out accuracy after training.
-        length_only: Held-out accuracy of a rule that sees only lengths, learnt on the training pairs.
+        length_only: Held-out accuracy of a rule that sees only lengths, learnt on the training
+            pairs.
         margin: Mean held-out score of the chosen answers above the rejected.
     """
 
@@ -140,7 +142,8 @@ class DpoResult:
         run: Curve, tokens, time.
         pairs: Training pairs.
         truncated: Of them, those that lost the beginning of a prompt.
-        reference: Held-out accuracy of the reference's own log-probabilities: how easy the pairs are.
+        reference: Held-out accuracy of the reference's own log-probabilities: how easy the pairs
+            are.
         after: Held-out accuracy of the implicit reward; before training it ties on every pair.
         margin: Mean held-out implicit reward of the chosen answers above the rejected, in nats.
         chosen_shift: Mean change of the chosen answers' log-probability, in nats. Below 0, training

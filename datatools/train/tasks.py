@@ -1,7 +1,7 @@
 """What the loop can train: a model, its rows and a loss, bound together.
 
-Owns: turning the rows of a step into tensors and calling the objective. Refuses: the loop's state and
-reading files.
+Owns: turning the rows of a step into tensors and calling the objective. Refuses: the loop's state
+and reading files.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class DirectPreferenceTask:
 def pair_logprobs(
     model: Decoder, pairs: Pairs, rows: npt.NDArray[np.int64]
 ) -> tuple[Tensor, Tensor, int]:
-    """Return log-probabilities of the chosen and the rejected answers, (B,) each, and tokens read."""
+    """Return the answers' log-probabilities, chosen and rejected, (B,) each, and tokens read."""
     tokens, labels, lengths = pairs.batch(rows)
     logits = model.logits(model(_tensor(tokens, model)))  # (2 B, T, V)
     chosen, rejected = sequence_logprob(logits, _tensor(labels, model)).chunk(2)

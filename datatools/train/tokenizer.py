@@ -132,8 +132,8 @@ class Tokenizer:
         """Return ids and character spans of each text.
 
         Returns:
-            Per text the ids, int32 of shape (tokens,), and the spans, int64 of shape (tokens, 2), as
-            [start, end) in characters. Tokens that share a character all span it whole.
+            Per text the ids, int32 of shape (tokens,), and the spans, int64 of shape (tokens, 2),
+            as [start, end) in characters. Tokens that share a character all span it whole.
         """
         encodings = self.inner.encode_batch(
             [_without_surrogates(text) for text in texts], add_special_tokens=False
@@ -174,7 +174,8 @@ def _without_surrogates(text: str) -> str:
 def _byte_letters() -> dict[str, int]:
     """Return which byte each letter of a byte-level vocabulary stands for.
 
-    Printable Latin-1 letters stand for themselves; the other 68 bytes take the letters from U+0100 on.
+    Printable Latin-1 letters stand for themselves; the other 68 bytes take the letters from U+0100
+    on.
     """
     kept = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     moved = [byte for byte in range(256) if byte not in set(kept)]
@@ -198,7 +199,8 @@ def train_tokenizer(*sources: Iterable[str], vocabulary: int) -> Tokenizer:
         About 0.25 s per MB of text for a vocabulary of 8,192, on one core.
 
     Example:
-        >>> tokenizer = train_tokenizer(["the cat and the hat"], ["그 고양이와 그 모자"], vocabulary=300)
+        >>> english, korean = ["the cat and the hat"], ["그 고양이와 그 모자"]
+        >>> tokenizer = train_tokenizer(english, korean, vocabulary=300)
         >>> ids = tokenizer.encode(["그 cat 🙂"])[0]
         >>> tokenizer.decode(ids)
         '그 cat 🙂'

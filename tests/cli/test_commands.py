@@ -138,7 +138,7 @@ def test_a_wrong_command_line_exits_2_and_makes_nothing(datatools, tmp_path):
 HOLD = """
 import sys
 from pathlib import Path
-from datatools.engine.runner import held
+from datatools.engine.lock import held
 with held(Path(sys.argv[1]), "somebody else"):
     print("held", flush=True)
     sys.stdin.read()
@@ -603,11 +603,11 @@ MISTAKES = [
     # --set, --only, --limit
     (["run", "p.yaml", "--set", "seed"], 2, "--set seed: has no value. Write --set run.workers=4"),
     (["run", "p.yaml", "--set", "sede=1"], 2, "unknown key (got 'sede'). Did you mean 'seed'?"),
-    (["run", "p.yaml", "--set", "run=3"], 2, "p.yaml:13 run: run is a mapping (got 3)."),
+    (["run", "p.yaml", "--set", "run=3"], 2, "p.yaml:14 run: run is a mapping (got 3)."),
     (
         ["run", "p.yaml", "--set", "run.workers=two"],
         2,
-        "p.yaml:13 run.workers: must be a valid int",
+        "p.yaml:14 run.workers: must be a valid int",
     ),
     (["run", "p.yaml", "--set", "run.workers=[1"], 2, "--set run.workers:1: is not valid YAML: "),
     (["run", "p.yaml", "--set", "datasets.pages.steps.9.X=1"], 2, "there is no 9 on the way."),

@@ -115,6 +115,17 @@ def test_a_step_that_reads_other_datasets_cannot_run_on_a_frame(frame):
     )
 
 
+def test_an_error_in_a_global_is_seen_where_it_happened(frame, monkeypatch):
+    from datatools.steps.dedup import exact_dedup
+
+    def fail(*args):
+        raise KeyError("deep inside")
+
+    monkeypatch.setattr(exact_dedup, "hash_texts", fail)
+    with pytest.raises(KeyError, match="deep inside"):
+        steps.ExactDedup().apply(frame)
+
+
 def test_the_seed_changes_draws_and_nothing_else(frame):
     one = steps.Shuffle().apply(frame, seed=1)[0]
     two = steps.Shuffle().apply(frame, seed=2)[0]

@@ -16,7 +16,7 @@ from datatools import steps, verify
 from datatools.cache import collect
 from datatools.engine import plan
 from datatools.engine.ledger import StepCounts
-from datatools.engine.runner import held
+from datatools.engine.lock import held
 from datatools.errors import ConfigError, DataError, IntegrityError, OutputHeldError
 from datatools.running import run
 

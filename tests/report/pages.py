@@ -9,11 +9,14 @@ from typing import Any
 import lxml.html
 from resiliparse.parse.html import HTMLTree
 
-TAGS = frozenset(
-    """html head meta title link style body div nav p ol ul li a main header footer section article
-    h1 h2 h3 dl dt dd span code strong pre data details summary figure figcaption table caption
-    thead tbody tr th td del ins mark svg rect line circle polyline polygon text""".split()
-)
+TAGS = {
+    *("html", "head", "meta", "title", "link", "style", "body"),
+    *("div", "nav", "main", "header", "footer", "section", "article", "h1", "h2", "h3"),
+    *("p", "ol", "ul", "li", "dl", "dt", "dd", "a", "span", "code", "strong", "pre", "data"),
+    *("details", "summary", "figure", "figcaption", "del", "ins", "mark"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td"),
+    *("svg", "rect", "line", "circle", "polyline", "polygon", "text"),
+}
 
 ATTRIBUTES = {
     "*": {"class", "lang", "dir", "id", "role", "aria-label"},
@@ -37,8 +40,7 @@ ATTRIBUTES = {
 def elements(page: str) -> Iterator[Any]:
     """Yield every element of a page as an HTML5 parser sees it."""
     tree = HTMLTree.parse(page)
-    for node in tree.document.query_selector_all("*"):
-        yield node
+    yield from tree.document.query_selector_all("*")
 
 
 def foreign(page: str) -> list[str]:

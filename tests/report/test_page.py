@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -135,8 +136,8 @@ def hostile_output(folder, strings):
         ],
     )
     value = outputs.training(size=first)
-    value["tokenizer"]["bytes_per_token"] = {text: 2.0 for text in strings[:50]}
-    value["pretrain"]["after"]["by_language"] = {text: 2.0 for text in strings[:50]}
+    value["tokenizer"]["bytes_per_token"] = dict.fromkeys(strings[:50], 2.0)
+    value["pretrain"]["after"]["by_language"] = dict.fromkeys(strings[:50], 2.0)
     value["pretrain"]["run"]["stopped"] = first
     value["pretrain"]["probes"] = [
         {"prompt": text, "before": [[text, 0.5]], "after": [[text, 0.5]]} for text in strings[:50]
@@ -198,7 +199,7 @@ def test_known_attack_strings_stay_text(tmp_path, shared_dir):
     for path in sorted((lists / "xss-payload-list" / "Intruder").glob("*.txt")):
         strings += path.read_text("utf-8", "replace").split("\n")
     assert len(strings) > 6000
-    strings += __import__("json").loads((lists / "blns" / "blns.json").read_text("utf-8"))
+    strings += json.loads((lists / "blns" / "blns.json").read_text("utf-8"))
     strings = [text for text in dict.fromkeys(strings) if text]
     hostile_output(tmp_path, strings)
     check_inert(tmp_path, strings, "known attacks")

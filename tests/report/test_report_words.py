@@ -28,7 +28,8 @@ def test_a_whole_result_reads_line_by_line():
         "    the same with shuffled prompts: 0.000 to −0.020 (−0.020)",
         "    probability of stopping: 0.000 to 0.500 (+0.500)",
         "",
-        "preference  166,336 weights read 200 tokens of 147 pairs, 97 cut at the beginning in 12.5 s",
+        "preference  166,336 weights read 200 tokens of 147 pairs, 97 cut at the beginning "
+        "in 12.5 s",
         "  loss, nats per pair: 0.693 to 0.600 (−0.093)",
         "  on 22 held-out pairs of 12 prompts:",
         "    margin of scores: 0.460",

@@ -82,7 +82,8 @@ class _BoundAcceptedAnswer:
         messages: list[list[dict[str, Any]] | None] = []
         removed: Counter[str] = Counter()
         for question, answers in batch.df.select("question", "answers").iter_rows():
-            answer, reason, told = self._choose(question, answers or [])
+            given = [answer for answer in answers or [] if answer is not None]
+            answer, reason, told = self._choose(question, given)
             if answer is not None:
                 text = answer["text"] or ""
                 shown = strip_boilerplate(text) if self._step.strip_boilerplate else text

@@ -127,6 +127,8 @@ class _BoundFormatChat:
         if not messages:
             return "no_messages", None
         for turn, message in enumerate(messages):
+            if not message:  # null, in a list that another program wrote
+                return "empty_message", f"turn {turn}"
             if message.get("tool_calls") is not None:
                 return "tool_calls_not_rendered", f"turn {turn}"
             if is_blank(message["content"]):

@@ -140,7 +140,8 @@ class _BoundPairByVotes:
         for row, (question, answers) in enumerate(
             batch.df.select("question", "answers").iter_rows()
         ):
-            pairs, reason, told = self._pairs([_read(answer) for answer in answers or []])
+            given = [_read(answer) for answer in answers or [] if answer is not None]
+            pairs, reason, told = self._pairs(given)
             children.extend(
                 {"parent": row, "weight": 1 / len(pairs), **_child(question, pair)}
                 for pair in pairs

@@ -46,9 +46,7 @@ def test_a_record_for_which_it_returns_none_is_dropped():
 )
 def test_one_bad_record_costs_one_record(text, reason, detail):
     texts = [f"good {i}" for i in range(20)] + [text] + ["다른 글"] * 3
-    kept, dropped = applied(
-        texts, "applied:bad_sometimes", cpu_seconds=0.3, memory_bytes=64 << 20
-    )
+    kept, dropped = applied(texts, "applied:bad_sometimes", cpu_seconds=0.3, memory_bytes=64 << 20)
     assert kept["text"].to_list() == [other + "!" for other in texts if other != text]
     assert dropped.select("text", "fate", "reason", "detail").rows() == [
         (text, "quarantined", reason, detail)

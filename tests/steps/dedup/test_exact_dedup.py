@@ -39,12 +39,24 @@ def deduped(texts, compare):
     kept, dropped = ExactDedup(compare=compare).apply(frame)
     survivors = [int(json.loads(detail)["survivor"]) for detail in dropped["detail"]]
     assert set(dropped["reason"]) <= {"exact_duplicate"}
-    return [int(i) for i in kept["id"]], dict(
-        zip(map(int, dropped["id"]), survivors, strict=True)
-    )
+    return [int(i) for i in kept["id"]], dict(zip(map(int, dropped["id"]), survivors, strict=True))
 
 
-TEXTS = ["같은 글", "같은  글", "같은 글!", "A b", "a B", "", " ", "!?", "? !", "!?!", None, "a\0b", "\ufeffa"]
+TEXTS = [
+    "같은 글",
+    "같은  글",
+    "같은 글!",
+    "A b",
+    "a B",
+    "",
+    " ",
+    "!?",
+    "? !",
+    "!?!",
+    None,
+    "a\0b",
+    "\ufeffa",
+]
 
 
 @settings(max_examples=20)

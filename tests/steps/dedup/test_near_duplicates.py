@@ -123,7 +123,17 @@ def test_the_better_record_of_a_pair_is_on_the_left(tmp_path):
 
 
 def test_short_texts_meet_by_their_words_and_nothing_else(tmp_path):
-    texts = ["Hi there!", "hi  THERE", "hi there you", "안녕 하세요", "안녕, 하세요.", "!!!", "???", "", "  "]
+    texts = [
+        "Hi there!",
+        "hi  THERE",
+        "hi there you",
+        "안녕 하세요",
+        "안녕, 하세요.",
+        "!!!",
+        "???",
+        "",
+        "  ",
+    ]
     found, _ = found_pairs(tmp_path, texts, search(), shards=2)
     assert found == {(0, 1): 1.0, (3, 4): 1.0, (7, 8): 1.0}
     assert found.keys() == similar_pairs(texts, 0.8).keys()

@@ -82,7 +82,11 @@ def test_a_chain_of_rewordings_is_one_group_though_its_ends_differ():
 
 def test_a_lower_threshold_makes_larger_groups():
     base = ASK[0]
-    asked = [base, base.replace("kitchen", "pocket"), base.replace("sharpen a kitchen", "clean an old")]
+    asked = [
+        base,
+        base.replace("kitchen", "pocket"),
+        base.replace("sharpen a kitchen", "clean an old"),
+    ]
     sizes = [len(set(grouped(asked, threshold=t))) for t in (0.9, 0.6, 0.3)]
     assert sizes == [3, 2, 1] or sizes == sorted(sizes, reverse=True)
     assert sizes[0] > sizes[-1]

@@ -73,7 +73,9 @@ def test_equal_groups_fall_on_the_same_side_in_every_dataset_and_under_every_lab
     path.write_text("".join(f"page {i} | 질문 {i} 무엇입니까\n" for i in range(40)))
     datasets = {
         "pages": dataset(toys.ReadLines(paths=(str(path),)), publish=False),
-        "asked": dataset(toys.Questions(), steps.GroupPrompts(), Split(validation=0.4), from_="pages"),
+        "asked": dataset(
+            toys.Questions(), steps.GroupPrompts(), Split(validation=0.4), from_="pages"
+        ),
         "again": dataset(steps.Shuffle(), Split(validation=0.4), from_="asked"),
     }
     run_job(tmp_path / "out", datasets)
@@ -117,7 +119,9 @@ def run_pages(tmp_path, name, validation, *, hold=("asked",), unit_bytes=1 << 20
     source = toys.ReadLines(paths=(str(path),), unit_bytes=unit_bytes)
     datasets = {
         "pages": dataset(source, publish=False),
-        "asked": dataset(toys.Questions(), steps.GroupPrompts(), Split(validation=validation), from_="pages"),
+        "asked": dataset(
+            toys.Questions(), steps.GroupPrompts(), Split(validation=validation), from_="pages"
+        ),
         "few": dataset(toys.Questions(), steps.GroupPrompts(), from_="pages"),
         "text": dataset(Split(validation=validation, hold_with=hold), from_="pages"),
     }
@@ -145,7 +149,11 @@ def test_exactly_the_pages_of_held_out_questions_are_held_out(tmp_path, validati
 
 def test_no_question_of_a_training_page_is_held_out(tmp_path):
     asked, text = run_pages(tmp_path, "out", 0.5)
-    held = set(asked.filter(pl.col("group_id").map_elements(lambda g: is_held(g, 0.5), pl.Boolean))["doc_id"])
+    held = set(
+        asked.filter(pl.col("group_id").map_elements(lambda g: is_held(g, 0.5), pl.Boolean))[
+            "doc_id"
+        ]
+    )
     assert held
     assert all(text[page] == "validation" for page in held)
 

@@ -1,0 +1,100 @@
+"""Every step of `datatools.steps` keeps the contract."""
+
+import gzip
+import importlib
+import json
+
+import polars as pl
+import pytest
+
+from datatools import steps
+from datatools.steps import STEPS
+from datatools.testing import check_step
+
+
+def importable(name):
+    try:
+        importlib.import_module(f"datatools.steps.{STEPS[name]}")
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+HERE = [name for name in STEPS if importable(name)]
+
+# What a step cannot do without.
+FIELDS = {
+    "Apply": {"function": "textwrap:dedent"},
+    "LanguageFilter": {"keep": ("en", "ko")},
+}
+# Other forms of a step that take another way through it.
+MORE = [
+    ("ExactDedup", {"compare": "words"}),
+    ("MinHashDedup", {"keep": "first", "unit": "char"}),
+    ("MinHashDedup", {"verify": "none"}),
+    ("Split", {"validation": 0.5}),
+    ("GroupPrompts", {"unit": "word", "ngram": 2}),
+]
+
+
+def warc(*pages):
+    records = []
+    for number, page in enumerate(pages):
+        http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+        head = (
+            "WARC/1.0\r\nWARC-Type: response\r\n"
+            f"WARC-Record-ID: <urn:uuid:00000000-0000-0000-0000-{number:012d}>\r\n"
+            f"WARC-Target-URI: https://example.org/{number}\r\nWARC-Date: 2026-01-01T00:00:00Z\r\n"
+            f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(http)}\r\n\r\n"
+        )
+        records.append(gzip.compress(head.encode() + http + b"\r\n\r\n", mtime=0))
+    return b"".join(records)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """Fields for the steps that read: small files in Korean and English, some of them broken."""
+    folder = tmp_path_factory.mktemp("inputs")
+    pages = ["<p>an English page</p>", "<p>한국어 페이지</p>", "", "<p>\ufffd\0</p>"]
+    (folder / "a.warc.gz").write_bytes(warc(*(page.encode() for page in pages)))
+    rows = [
+        {"text": "an English text"},
+        {"text": "한국어 글"},
+        {"text": ""},
+        {"text": "a\u2028b\0"},
+    ]
+    lines = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
+    lines += [b"{broken", b"", b'{"text": "\\ud800"}', b'{"text": 7}', b"[]", b'{"text": "last"}']
+    (folder / "a.jsonl").write_bytes(b"\n".join(lines))
+    (folder / "b.jsonl").write_bytes(b"")
+    frame = pl.DataFrame({"text": [row["text"] for row in rows] * 3})
+    frame.write_parquet(folder / "a.parquet", row_group_size=5)
+    published = folder / "published"
+    published.mkdir()
+    shard = published / "train-00000-of-00001.parquet"
+    frame.with_row_index("id").cast({"id": pl.String}).write_parquet(shard)
+    entry = {"path": shard.name, "rows": 12, "bytes": shard.stat().st_size, "split": "train"}
+    manifest = {"kind": "document", "rows": 12, "shards": [{**entry, "sha256": "0" * 64}]}
+    (published / "manifest.json").write_text(json.dumps(manifest))
+    return {
+        "ReadWarc": {"paths": (str(folder / "*.warc.gz"),), "unit_bytes": 300},
+        "ReadJsonl": {"paths": (str(folder / "*.jsonl"),), "unit_bytes": 40},
+        "ReadParquet": {"paths": (str(folder / "*.parquet"),), "unit_bytes": 100},
+        "ReadDataset": {"path": str(published)},
+    }
+
+
+@pytest.mark.parametrize("name", list(STEPS))
+def test_every_name_in_the_list_can_be_imported(name):
+    assert steps.load_step(name).name() == name
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_step_keeps_the_contract(name, inputs):
+    fields = {**FIELDS, **inputs}.get(name, {})
+    check_step(steps.load_step(name)(**fields))
+
+
+@pytest.mark.parametrize(("name", "fields"), MORE)
+def test_other_forms_of_a_step_keep_it_too(name, fields):
+    check_step(steps.load_step(name)(**fields))
