@@ -1,5 +1,6 @@
 """The contract kit finds what it says it finds."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import polars as pl
@@ -7,7 +8,7 @@ import pytest
 
 from datatools import steps
 from datatools.records import SCHEMAS
-from datatools.steps.base import Expanded, Filter, FlatMap, Map, Mapped, Rule
+from datatools.steps.base import Decisions, Expanded, Filter, FlatMap, Global, Map, Mapped, Rule
 from datatools.testing import check_step, nasty_records
 
 EXAMPLE = """Does what the test says.
@@ -236,18 +237,31 @@ def test_a_flat_map_that_loses_a_parent_is_found():
         check_step(Parts(forget=True))
 
 
-def test_a_global_whose_groups_depend_on_shards_is_found(monkeypatch):
-    from datatools.steps.shape import shuffle
+@dataclass(frozen=True)
+class _Numbers:
+    divisor: int
 
+    def __call__(self, batch, rows):
+        return pl.DataFrame({"row": rows, "number": rows // self.divisor})
+
+
+class Numbered(Global):
+    __doc__ = EXAMPLE
+    divisor: int = 1
+    """What a row's number is divided by: 2^32 leaves its shard."""
+
+    def adds(self):
+        return {"number": pl.UInt64()}
+
+    def lower(self, rows, others):
+        table = rows.map_shards(_Numbers(self.divisor), columns=("id",), name="numbers")
+        return Decisions(table, dict(self.adds()))
+
+
+def test_a_global_that_depends_on_shards_is_found():
     check_step(steps.Shuffle())
-    places = shuffle._Places.__call__
-
-    def by_shard(self, batch, rows):
-        return places(self, batch, rows).with_columns((pl.col("row") // 2**32).alias("place"))
-
-    monkeypatch.setattr(shuffle._Places, "__call__", by_shard)
     with pytest.raises(AssertionError, match="depends on where its input is cut"):
-        check_step(steps.Shuffle())
+        check_step(Numbered(divisor=2**32))
 
 
 @pytest.mark.parametrize("kind", list(SCHEMAS))

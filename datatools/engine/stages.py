@@ -68,6 +68,7 @@ class Stages:
     progress: Progress
     events: list[StageEvent] = field(default_factory=list)
     dry: bool = False
+    _asked: dict[str, list[Output]] = field(default_factory=dict, init=False, repr=False)
 
     def stage(self, name: str, key: object, bodies: Bodies) -> list[Output]:
         """Return the outputs of a stage's tasks, in order, running those that are not committed.
@@ -84,11 +85,13 @@ class Stages:
         """
         started = time.monotonic()
         hashed = digest({"format": FORMAT, "key": key})[:32]
+        if hashed in self._asked:
+            return self._asked[hashed]
         directory = f"stages/{hashed}"
         manifest = self.root / directory / "manifest.json"
         found = self._committed(manifest)
         if found is not None:
-            self._end(name, hashed, len(found), 0, started)
+            self._end(name, hashed, found, 0, started)
             return found
         if self.dry:
             raise NotCachedError(name)
@@ -113,13 +116,14 @@ class Stages:
         )
         for task in tasks:
             task.record.unlink(missing_ok=True)
-        self._end(name, hashed, len(tasks), len(waiting), started)
+        self._end(name, hashed, ordered, len(waiting), started)
         return ordered
 
-    def _end(self, name: str, key: str, tasks: int, ran: int, started: float) -> None:
+    def _end(self, name: str, key: str, outputs: list[Output], ran: int, started: float) -> None:
         seconds = time.monotonic() - started
         cached = ran == 0
-        self.events.append(StageEvent(name, key, cached, tasks, ran, seconds))
+        self._asked[key] = outputs
+        self.events.append(StageEvent(name, key, cached, len(outputs), ran, seconds))
         self.progress.stage_ended(name, cached=cached)
 
     def _whole(self, outputs: Sequence[Output]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import lxml.html
-from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html import HTMLTree, NodeType
 
 TAGS = {
     *("html", "head", "meta", "title", "link", "style", "body"),
@@ -39,8 +39,11 @@ ATTRIBUTES = {
 
 def elements(page: str) -> Iterator[Any]:
     """Yield every element of a page as an HTML5 parser sees it."""
+    # A collection of `query_selector_all` is slow: each step walks it from the beginning.
     tree = HTMLTree.parse(page)
-    yield from tree.document.query_selector_all("*")
+    for node in tree.document:
+        if node.type == NodeType.ELEMENT:
+            yield node
 
 
 def foreign(page: str) -> list[str]:
@@ -61,10 +64,13 @@ def foreign(page: str) -> list[str]:
     return found
 
 
-def texts(page: str, selector: str) -> list[str]:
-    """Return the text of the elements a selector names, as an HTML5 parser sees it."""
-    tree = HTMLTree.parse(page)
-    return [node.text for node in tree.document.query_selector_all(selector)]
+def texts(page: str, tag: str, class_: str = "") -> list[str]:
+    """Return the text of the elements of a name and class, as an HTML5 parser sees it."""
+    return [
+        node.text
+        for node in elements(page)
+        if node.tag == tag and (not class_ or class_ in (node.class_name or "").split())
+    ]
 
 
 def parsed(page: str) -> Any:

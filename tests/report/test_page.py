@@ -170,9 +170,9 @@ def check_inert(folder, strings, title):
     assert pages.foreign(page) == []
     shown = {visible(text)[: shards.TEXT_CHARACTERS] for text in strings}
     # Every string is there as text, whole, wherever a record's own words are shown.
-    texts = set(pages.texts(page, "p.text"))
+    texts = set(pages.texts(page, "p", "text"))
     assert shown <= texts
-    reasons = {" ".join(text.split()) for text in pages.texts(page, ".reason")}
+    reasons = {" ".join(text.split()) for text in pages.texts(page, "span", "reason")}
     assert {" ".join(text.split()) for text in shown} - {""} <= reasons
     return page
 

@@ -86,7 +86,7 @@ def test_the_report_of_a_real_run_says_what_its_manifests_say(tmp_path):
     assert pages.foreign(page) == []
     check_funnel(page, result.datasets)
     counts = result.datasets["pages"]["inputs"]["ReadLines"]
-    rows = pages.parsed(page).xpath("//section[@id='input']//tr")
+    rows = pages.parsed(page).xpath("//section[@id='input']/article//tr")
     told = {row.xpath("string(th)").strip(): numbers(row)[0] for row in rows}
     assert told["In all"] == counts["size"] == os.path.getsize(path)
     assert told["Read"] == counts["consumed"]
