@@ -26,7 +26,8 @@ def normalised(text: str) -> str:
 
 
 def similarity(a: str, b: str, n: int = 5, unit: str = "word") -> float:
-    """Return the Jaccard similarity; of two texts shorter than a shingle, whether they are equal."""
+    """Return the Jaccard similarity; of two texts shorter than a shingle, whether they are
+    equal."""
     left, right = shingles(a, n, unit), shingles(b, n, unit)
     if not left and not right:
         return float(normalised(a) == normalised(b))

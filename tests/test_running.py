@@ -123,7 +123,7 @@ class Breaks(toys.Upper):
 def test_the_status_of_a_run_that_broke_is_stopped(tmp_path, lines):
     broken = {"pages": dataset(toys.ReadLines(paths=(lines,)), Breaks())}
     with pytest.raises(
-        DataError, match="pages/ReadLines.Breaks: failed with RuntimeError: it broke"
+        DataError, match=r"pages/ReadLines\+Breaks: failed with RuntimeError: it broke"
     ):
         run_job(tmp_path / "out", broken)
     last = status(tmp_path / "out")

@@ -136,7 +136,7 @@ def test_every_flipped_byte_of_every_file_is_found(output, tmp_path):
     copy = shutil.copytree(output / "words", tmp_path / "copy/words").parent
     assert verify(copy).ok
     draw = random.Random(0)
-    files = [path for path in sorted(copy.rglob("*.parquet"))]
+    files = sorted(copy.rglob("*.parquet"))
     assert len(files) > 4
     for path in files:
         good = path.read_bytes()

@@ -196,7 +196,8 @@ class Slow(Map):
 
 
 class DieOnce(Map):
-    """Kills its own process at the first record that says `die`, and removes the file that says so."""
+    """Kills its own process at the first record that says `die`, and removes the file that says
+    so."""
 
     mark: str
     """File whose presence makes it deadly, once."""

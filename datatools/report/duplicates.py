@@ -40,11 +40,7 @@ def clusters(dataset: Dataset) -> Clusters | None:
     gone = (
         pl.scan_parquet(path, glob=False)
         .filter(pl.col("detail").str.starts_with('{"survivor"') & (pl.col("fate") == "dropped"))
-        .select(
-            "id",
-            "url",
-            "step",
-            "preview",
+        .with_columns(
             pl.col("detail").str.json_path_match("$.survivor").alias("survivor"),
             pl.col("detail")
             .str.json_path_match("$.similarity")
@@ -52,33 +48,39 @@ def clusters(dataset: Dataset) -> Clusters | None:
             .alias("similarity"),
         )
         .filter(pl.col("survivor").is_not_null())
-        .collect()
     )
-    if not gone.height:
-        return None
     grouped = (
-        gone.group_by("step", "survivor", maintain_order=True)
+        gone.group_by("step", "survivor")
         .agg(
             pl.len().alias("removed"),
             pl.col("similarity").min().alias("lowest"),
             pl.col("preview").is_not_null().any().alias("seen"),
         )
         .sort(
-            ["removed", "seen", "lowest", "survivor"],
-            descending=[True, True, False, False],
+            ["removed", "seen", "lowest", "survivor", "step"],
+            descending=[True, True, False, False, False],
             nulls_last=True,
         )
+        .collect()
     )
+    if not grouped.height:
+        return None
     largest = grouped.head(_LARGEST)
-    survivors = _survivors(dataset, largest["survivor"].to_list())
-    left = _left(path, largest["survivor"].to_list())
-    removed = gone.group_by("step", maintain_order=True).len()
+    ids = largest["survivor"].to_list()
+    members = (
+        gone.filter(pl.col("survivor").is_in(ids))
+        .select("id", "url", "step", "preview", "survivor", "similarity")
+        .collect()
+    )
+    survivors, left = _survivors(dataset, ids), _left(path, ids)
+    removed = grouped.group_by("step").agg(pl.col("removed").sum()).sort("step")
+    similarity = gone.select(pl.col("similarity").drop_nulls()).collect()["similarity"]
     return Clusters(
         removed=dict(removed.rows()),
         clusters=grouped.height,
-        similarity=histogram_of({"removed": gone["similarity"].drop_nulls().to_numpy()}),
+        similarity=histogram_of({"removed": similarity.to_numpy()}),
         largest=tuple(
-            _cluster(row, gone, survivors.get(row["survivor"]), left.get(row["survivor"]))
+            _cluster(row, members, survivors.get(row["survivor"]), left.get(row["survivor"]))
             for row in largest.iter_rows(named=True)
         ),
     )

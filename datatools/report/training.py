@@ -97,7 +97,6 @@ class Part:
         skipped: Steps whose update was left out.
         tokens: Tokens read.
         seconds: How long it took.
-        tokens_per_s: Speed.
         parameters: Weights.
         device: Where it ran.
         stopped: `finished`, or why it ended early.
@@ -116,7 +115,6 @@ class Part:
     skipped: int
     tokens: int
     seconds: float
-    tokens_per_s: float
     parameters: int
     device: str
     stopped: str
@@ -149,7 +147,6 @@ class Training:
         seconds: How long everything took.
         vocabulary: Token ids of the tokenizer.
         bytes_per_token: UTF-8 bytes per token by language.
-        tokenizer_bytes: Bytes the tokenizer was trained on.
         parts: What was trained, in order.
     """
 
@@ -158,7 +155,6 @@ class Training:
     seconds: float
     vocabulary: int
     bytes_per_token: Mapping[str, float]
-    tokenizer_bytes: int
     parts: tuple[Part, ...]
 
     @classmethod
@@ -180,7 +176,6 @@ class Training:
             seconds=value["seconds"],
             vocabulary=tokenizer["vocabulary"],
             bytes_per_token=dict(tokenizer["bytes_per_token"]),
-            tokenizer_bytes=tokenizer["text_bytes"],
             parts=tuple(parts),
         )
 
@@ -195,8 +190,7 @@ def _run(value: Mapping[str, Any]) -> dict[str, Any]:
         **{
             name: run[name]
             for name in (
-                *("steps", "skipped", "tokens", "seconds", "tokens_per_s"),
-                *("parameters", "device", "stopped"),
+                *("steps", "skipped", "tokens", "seconds", "parameters", "device", "stopped"),
             )
         },
     }

@@ -70,8 +70,9 @@ def test_every_record_is_accounted_for_at_every_step(tmp_path, lines):
         assert counts[-1].kept == found["rows"]
     pages = manifest(tmp_path / "out", "pages")
     by_label = {step["label"]: step["counts"] for step in pages["steps"]}
-    # 66 lines are six times the eleven kinds of line: one comment, one bad line, one that drops, one
-    # that booms, `ab`, `nan` (upper-cased, so a word of three letters that comes six times) and ``.
+    # 66 lines are six times the eleven kinds of line: one comment, one bad line, one that drops,
+    # one that booms, `ab`, `nan` (upper-cased, so a word of three letters that comes six times) and
+    # ``.
     assert by_label["ReadLines"]["read"] == 60
     assert by_label["ReadLines"]["quarantined"] == {"bad_line": 6}
     assert by_label["Upper"]["dropped"] == {"asked": 6}

@@ -59,7 +59,7 @@ def test_training_is_the_same_in_another_process_with_another_hash_seed(tmp_path
     assert seen == {hashlib.sha256(ours.to_json().encode()).hexdigest() + "\n"}
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
+@given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
 def test_any_text_comes_back_exactly(text, tokenizer):
     ids = tokenizer.encode([text])[0]
     assert tokenizer.token_bytes(ids) == text.encode()
@@ -106,9 +106,10 @@ def test_offsets_name_the_characters_of_each_token(text, tokenizer):
     assert spans[-1][1] == len(text)
 
 
-def test_words_that_recur_become_single_tokens_in_both_languages(tokenizer):
+def test_words_that_recur_become_single_tokens_in_both_languages():
+    made = train_tokenizer(["the garden " * 50], ["우리 정원에 " * 50], vocabulary=300)
     for word in (" garden", " 정원에"):
-        assert len(tokenizer.encode([word])[0]) == 1
+        assert len(made.encode([word])[0]) == 1
 
 
 def test_no_token_spans_two_words():
@@ -141,7 +142,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         Tokenizer.load(path)
     path.write_text("{}")
-    with pytest.raises(DataError, match="is not a tokenizer.json"):
+    with pytest.raises(DataError, match=r"is not a tokenizer\.json"):
         Tokenizer.load(path)
 
 

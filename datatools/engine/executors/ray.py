@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from datatools.engine.executors.base import Done, Failed, Result
+from datatools.engine.executors.worker import cannot_travel
 from datatools.engine.tasks import Task, execute
 from datatools.errors import ConfigError
 
@@ -22,12 +24,17 @@ MINIMUM = (2, 54)
 """Oldest Ray without the unauthenticated dashboard calls of CVE-2026-27482."""
 
 
-def _run(task: Task, path: list[str]) -> Result:
+def _run(index: int, pickled: bytes, path: list[str]) -> Result:
+    # The driver's import path first: a task of a step of one's own could not be unpickled without.
     sys.path[:] = path
     try:
-        return Done(task.index, execute(task))
+        task = pickle.loads(pickled)  # noqa: S301 - from our own driver
     except Exception as error:
-        return Failed.of(task.index, error)
+        return Failed.of(index, cannot_travel(error))
+    try:
+        return Done(index, execute(task))
+    except Exception as error:
+        return Failed.of(index, error)
 
 
 class RayExecutor:
@@ -93,14 +100,25 @@ class RayExecutor:
             max_retries=0, num_cpus=1, runtime_env={"env_vars": threads}
         )
         path = list(sys.path)
-        running = {remote.remote(task, path): task for task in tasks}
-        while running:
-            ready, _ = ray.wait(list(running), num_returns=1)
-            for reference in ready:
-                task = running.pop(reference)
-                try:
-                    yield ray.get(reference)
-                except RayError as error:
-                    yield Failed(
-                        task.index, None, f"its Ray worker was lost ({type(error).__name__})"
-                    )
+        running: dict[Any, int] = {}
+        for task in tasks:
+            try:
+                pickled = pickle.dumps(task)
+            except Exception as error:
+                yield Failed.of(task.index, cannot_travel(error))
+                continue
+            running[remote.remote(task.index, pickled, path)] = task.index
+        try:
+            while running:
+                ready, _ = ray.wait(list(running), num_returns=1)
+                for reference in ready:
+                    index = running.pop(reference)
+                    try:
+                        yield ray.get(reference)
+                    except RayError as error:
+                        lost = f"its Ray worker was lost ({type(error).__name__})"
+                        yield Failed(index, None, lost)
+        finally:
+            # Closed before its end: nothing of this run may write once the output is let go.
+            for reference in running:
+                ray.cancel(reference, force=True)
