@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -196,21 +196,32 @@ def _problems(settings: RunSettings, states: Mapping[str, DatasetState]) -> list
 # After the datasets: training, verdicts, report
 
 
+def _forget_verdicts(output: Path, names: Iterable[str]) -> None:
+    """Delete verdicts that an earlier form of the pipeline asked for."""
+    for mark in output.glob("verdicts/*.key"):
+        if mark.stem not in names:
+            for suffix in (".json", ".receipts.parquet", ".key"):
+                mark.with_suffix(suffix).unlink(missing_ok=True)
+
+
 def _after(pipeline: Pipeline, result: RunResult, progress: _Watched) -> RunResult:
     train = _train(pipeline, result, progress) if pipeline.train else None
     verdicts = {name: _verdict(pipeline, result, name, progress) for name in pipeline.validate_}
     result = _replace(result, train=train, verdicts=verdicts)
+    _forget_verdicts(result.output, pipeline.validate_)
     return _replace(result, report=_report(pipeline, result, progress))
 
 
 def _report(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Path:
     """Write the report page, unless it was written from these very numbers."""
+    from datatools.report.planted import find_truth
+
     output = result.output
     told = [output / "run.json", output / "models" / "train.json"]
     told += [*output.glob("*/manifest.json"), *output.glob("verdicts/*.json")]
-    numbers = {
-        path.relative_to(output).as_posix(): file_sha256(path) for path in told if path.exists()
-    }
+    truth = find_truth(list(result.datasets.values()))
+    told += [truth] if truth is not None else []
+    numbers = {str(path): file_sha256(path) for path in told if path.exists()}
     key = digest({"numbers": numbers, "versions": _training_versions()})
     page, mark = output / "report.html", cache_of(output) / "report.key"
     if page.exists() and mark.exists() and mark.read_text() == key:

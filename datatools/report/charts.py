@@ -39,7 +39,7 @@ _THINNEST: Final = 4.0
 _LOWEST: Final = 2.0
 """Least height of a bar that is not zero, in pixels."""
 _BESIDE_FROM: Final = 560
-_NAME_WIDTH: Final = 190
+_NAME_WIDTH: Final = 212
 _FIGURE_WIDTH: Final = 186
 _MOST_POINTS: Final = 240
 _SMOOTHING: Final = 0.06

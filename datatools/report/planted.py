@@ -3,16 +3,19 @@
 Owns: reading `truth.jsonl` beside the crawl and judging each of its rows by what is on disk.
 Refuses: guessing; a row whose steps are not in the pipeline counts as not tested.
 
-A row says what should happen in `expect`, as `Step[|Step] what`:
+A row says what should happen in `expect`, as `Step[|Step] verdict`:
 
-    drop [word]      the page is not published by one of the datasets that have such a step; of a
-                     `duplicate`, the page or its twin `pair_url` is not; a defect of a pair
-                     (`identical`, `empty`, `special_token`) is in no published pair
-    kept             a dataset with such a step publishes the page, and in its text the `marker`
-    same_group       the page's question and that of `pair_url` have one `group_id`
-    no_pair          no published pair of the page has equally many votes on both sides
-    incomplete       a damaged range of the input covers the row's `file` and `offset`
-    anything else    a record of the page left one of the steps for a reason of that name
+    kept         a dataset with such a step publishes the page, and in its text the `marker`
+    drop         the page is not published by one of the datasets with such a step; of two pages
+                 that make the defect, one is not; of pairs, none with a flaw is published
+    skip         a dataset with such a step neither publishes the page nor knows that it left
+    quarantine   a record of the page was quarantined by such a step
+    incomplete   a damaged range of the input covers the row's `file` and `offset`
+    no_pair      no pair of the page with a flaw is published
+    same_group   the page's question and that of `pair_url` have one `group_id`
+
+A pair has a flaw if a side is blank or holds a control token, both sides read the same, or it is a
+tie.
 """
 
 from __future__ import annotations
@@ -46,8 +49,7 @@ class _Row:
     defect: str
     url: str
     steps: tuple[str, ...]
-    what: str
-    word: str
+    verdict: str
     pair_url: str | None
     marker: str | None
     file: str | None
@@ -134,14 +136,18 @@ def _count(defect: str, found: Sequence[tuple[_Row, _Outcome]]) -> DefectCount:
 
 
 def _expected(row: _Row) -> str:
-    what = {
-        "drop": "dropped",
-        "kept": "kept, text whole",
-        "same_group": "one group",
-        "no_pair": "no pair",
-        "incomplete": "reported as damaged",
-    }.get(row.what, row.what.replace("_", " "))
-    return f"{what} ({' or '.join(row.steps)})"
+    return f"{_WORDS.get(row.verdict, row.verdict)} ({' or '.join(row.steps)})"
+
+
+_WORDS: Final = {
+    "kept": "kept, text whole",
+    "drop": "dropped",
+    "skip": "skipped",
+    "quarantine": "quarantined",
+    "incomplete": "reported as damaged",
+    "no_pair": "no pair",
+    "same_group": "one group",
+}
 
 
 # --------------------------------------------------------------------------------------------------
@@ -154,14 +160,13 @@ def _read(path: Path) -> list[_Row]:
         for line in path.read_text("utf-8").split("\n"):
             if line.strip():
                 value = json.loads(line)
-                steps, what, *word = value["expect"].split(" ")
+                steps, verdict = value["expect"].split(" ")
                 rows.append(
                     _Row(
                         defect=value["defect"],
                         url=value["url"],
                         steps=tuple(steps.split("|")),
-                        what=what,
-                        word=" ".join(word),
+                        verdict=verdict,
                         pair_url=value.get("pair_url"),
                         marker=value.get("marker"),
                         file=value.get("file"),
@@ -207,21 +212,50 @@ def _know(
 
 def _judge(row: _Row, known: Sequence[_Known]) -> _Outcome:
     own = [one for one in known if one.classes & set(row.steps)]
+    judge: Callable[[_Row, Sequence[_Known]], _Outcome]
+    if row.verdict == "no_pair" or set(row.steps) <= _PAIR_STEPS:
+        own = [one for one in own if one.facts.kind == "preference"]
+        judge = _no_flawed_pair
+    else:
+        judge = _JUDGES.get(row.verdict, _unknown)
     if not own:
         return _Outcome(False, "no such step in this pipeline", tested=False)
-    judge = _JUDGES.get(row.what, _by_reason)
-    if row.what == "drop" and row.word in _IN_PAIR and _with_pairs(own):
-        judge = _drop_from_pairs
     return judge(row, own)
+
+
+_PAIR_STEPS: Final = frozenset({"PairChecks"})
+"""Steps that drop single pairs, while other pairs of the same page may stay."""
+
+
+def _unknown(row: _Row, own: Sequence[_Known]) -> _Outcome:
+    return _Outcome(False, "this version does not know the verdict", tested=False)
 
 
 def _drop(row: _Row, own: Sequence[_Known]) -> _Outcome:
     # Which of two duplicates stays is the pipeline's choice.
-    urls = [row.url, *([row.pair_url] if row.word == "duplicate" and row.pair_url else [])]
+    urls = [url for url in (row.url, row.pair_url) if url is not None]
     for one in own:
         if any(url not in one.published for url in urls):
-            return _Outcome(True, _reason(row, own, urls) or "passed over by the reader")
+            return _Outcome(True, _reason(row, own, urls) or _PASSED_OVER)
     return _Outcome(False, f"published in {own[-1].facts.name}")
+
+
+def _skip(row: _Row, own: Sequence[_Known]) -> _Outcome:
+    for one in own:
+        if row.url not in one.published and row.url not in one.gone:
+            return _Outcome(True, _PASSED_OVER)
+    return _Outcome(False, _reason(row, own) or f"published in {own[-1].facts.name}")
+
+
+_PASSED_OVER: Final = "passed over by the reader"
+
+
+def _quarantine(row: _Row, own: Sequence[_Known]) -> _Outcome:
+    for one in own:
+        for gone in one.gone.get(row.url, ()):
+            if gone["fate"] == "quarantined" and _class_of(gone["step"]) in row.steps:
+                return _Outcome(True, f"{gone['step']}: {gone['reason']}")
+    return _Outcome(False, _reason(row, own) or f"published in {own[-1].facts.name}")
 
 
 def _reason(row: _Row, own: Sequence[_Known], urls: Sequence[str] = ()) -> str | None:
@@ -244,17 +278,25 @@ def _class_of(label: str) -> str:
     return label.partition("#")[0]
 
 
-def _with_pairs(own: Sequence[_Known]) -> list[_Known]:
-    return [one for one in own if one.facts.kind == "preference"]
-
-
-def _drop_from_pairs(row: _Row, own: Sequence[_Known]) -> _Outcome:
-    shows = _IN_PAIR[row.word]
-    for one in _with_pairs(own):
+def _no_flawed_pair(row: _Row, own: Sequence[_Known]) -> _Outcome:
+    for one in own:
         for pair in one.published.get(row.url, ()):
-            if shows(_said(pair["chosen"]), _said(pair["rejected"])):
-                return _Outcome(False, f"a published pair in {one.facts.name} has it")
+            flaw = _flaw(pair)
+            if flaw is not None:
+                return _Outcome(False, f"a published pair in {one.facts.name} {flaw}")
     return _Outcome(True, _reason(row, own) or "no pair made of it")
+
+
+def _flaw(pair: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a pair, or None."""
+    one, other = _said(pair["chosen"]), _said(pair["rejected"])
+    if not (_plain(one) and _plain(other)):
+        return "has a blank side"
+    if _plain(one) == _plain(other):
+        return "has equal sides"
+    if any(find_special_token(text, SPECIAL_TOKENS) is not None for text in (one, other)):
+        return "holds a control token"
+    return None if (pair["strength"] or 0) > 0 else "is a tie"
 
 
 def _said(messages: Sequence[Mapping[str, Any]] | None) -> str:
@@ -263,16 +305,6 @@ def _said(messages: Sequence[Mapping[str, Any]] | None) -> str:
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
-
-
-_IN_PAIR: Final[Mapping[str, Callable[[str, str], bool]]] = {
-    "identical": lambda one, other: _plain(one) == _plain(other),
-    "empty": lambda one, other: not (_plain(one) and _plain(other)),
-    "special_token": lambda one, other: any(
-        find_special_token(text, SPECIAL_TOKENS) is not None for text in (one, other)
-    ),
-}
-"""Whether a pair of texts shows a defect."""
 
 
 def _kept(row: _Row, own: Sequence[_Known]) -> _Outcome:
@@ -306,16 +338,6 @@ def _same_group(row: _Row, own: Sequence[_Known]) -> _Outcome:
     return _Outcome(False, "two groups")
 
 
-def _no_pair(row: _Row, own: Sequence[_Known]) -> _Outcome:
-    for one in _with_pairs(own):
-        for pair in one.published.get(row.url, ()):
-            sides = (_said(pair["chosen"]), _said(pair["rejected"]))
-            meant = row.marker is None or any(_plain(row.marker) in _plain(side) for side in sides)
-            if meant and not (pair["strength"] or 0) > 0:
-                return _Outcome(False, f"a published pair in {one.facts.name} is a tie")
-    return _Outcome(True, _reason(row, own) or "no pair made of it")
-
-
 def _incomplete(row: _Row, own: Sequence[_Known]) -> _Outcome:
     for one in own:
         for source in one.facts.inputs:
@@ -325,18 +347,11 @@ def _incomplete(row: _Row, own: Sequence[_Known]) -> _Outcome:
     return _Outcome(False, "not reported as damaged")
 
 
-def _by_reason(row: _Row, own: Sequence[_Known]) -> _Outcome:
-    for one in own:
-        for gone in one.gone.get(row.url, ()):
-            if _class_of(gone["step"]) in row.steps and row.what in gone["reason"]:
-                return _Outcome(True, f"{gone['step']}: {gone['reason']}")
-    return _Outcome(False, _reason(row, own) or f"published in {own[-1].facts.name}")
-
-
 _JUDGES: Final[Mapping[str, Callable[[_Row, Sequence[_Known]], _Outcome]]] = {
-    "drop": _drop,
     "kept": _kept,
-    "same_group": _same_group,
-    "no_pair": _no_pair,
+    "drop": _drop,
+    "skip": _skip,
+    "quarantine": _quarantine,
     "incomplete": _incomplete,
+    "same_group": _same_group,
 }

@@ -69,18 +69,20 @@ def decimal(number: float | None, digits: int = 3) -> str:
     """
     if number is None or not math.isfinite(number):
         return NOTHING
-    return f"{number:.{digits}f}".replace("-", _MINUS)
+    return f"{number:z.{digits}f}".replace("-", _MINUS)
 
 
 def signed(number: float | None, digits: int = 4) -> str:
-    """Return a difference with its sign.
+    """Return a difference with its sign; one that rounds to nothing has none.
 
     Example:
-        >>> signed(0.0123), signed(-0.0123), signed(None)
-        ('+0.0123', '−0.0123', '–')
+        >>> signed(0.0123), signed(-0.0123), signed(-0.00001), signed(None)
+        ('+0.0123', '−0.0123', '0.0000', '–')
     """
     if number is None or not math.isfinite(number):
         return NOTHING
+    if round(number, digits) == 0:
+        return decimal(0.0, digits)
     return f"{number:+.{digits}f}".replace("-", _MINUS)
 
 

@@ -190,7 +190,8 @@ def _run(value: Mapping[str, Any]) -> dict[str, Any]:
         **{
             name: run[name]
             for name in (
-                *("steps", "skipped", "tokens", "seconds", "parameters", "device", "stopped"),
+                *("steps", "skipped", "tokens", "seconds"),
+                *("parameters", "device", "stopped"),
             )
         },
     }

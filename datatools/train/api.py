@@ -292,9 +292,7 @@ def train_reward(
     before = None if test is None else scores(test)
     task = RewardTask(model, pairs, pairs_per_step, seed, frame["id"].to_list(), margin, centre)
     steps = _pair_steps(pairs, pairs_per_step, epochs, tokens)
-    run = run_task(
-        task, steps, learning_rate or default_learning_rate(decoder.config) / 4, options
-    )
+    run = run_task(task, steps, learning_rate or default_learning_rate(decoder.config) / 4, options)
     after = None if test is None else scores(test)
     seen = sample_rows(frame, options.held_out_rows)
     on_train = scores(read_pairs(seen, tokenizer, decoder.config.context))

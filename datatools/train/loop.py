@@ -212,8 +212,8 @@ def run_loop(
     """Train until the steps or the time are over.
 
     A step whose loss or gradient is not finite changes no weight, nor does one whose gradient norm
-    lies both 6 standard deviations and 10 times above the mean of the last 128 applied steps. The
-    log names the records of both.
+    lies above `clip` and both 6 standard deviations and 10 times above the mean of the last 128
+    applied steps. The log names the records of both.
 
     Args:
         task: What is trained. Its model is changed in place.
@@ -265,18 +265,19 @@ class _State:
         )
         return cls(optimizer=optimizer, end=config.steps)
 
-    def is_spike(self, norm: float) -> bool:
+    def is_spike(self, norm: float, clip: float) -> bool:
         """Return whether a gradient lies far above those of the applied steps before it.
 
-        Far in both senses: clipping already bounds a row that is merely unusual, and to leave such
-        rows out would flatter dirty data.
+        Far in every sense: clipping already bounds a row that is merely unusual, and to leave such
+        rows out would flatter dirty data. Below the clipping norm nothing is a spike: once a model
+        knows its data by heart, usual gradients are so small that any new one is large beside them.
         """
         applied = [p for p in self.curve[-2 * SPIKE_WINDOW :] if not p.skipped][-SPIKE_WINDOW:]
         if len(applied) < SPIKE_WINDOW:
             return False
         past = np.array([point.gradient_norm for point in applied], dtype=np.float64)
         mean, deviation = past.mean(), past.std()
-        return bool(norm > max(mean + SPIKE_SIGMA * deviation, SPIKE_RATIO * mean))
+        return bool(norm > max(mean + SPIKE_SIGMA * deviation, SPIKE_RATIO * mean, clip))
 
 
 def _run(
@@ -307,7 +308,7 @@ def _run(
             )
             loss_value, norm_value = result.loss.item(), norm.item()
             finite = math.isfinite(loss_value) and math.isfinite(norm_value)
-            skipped = not finite or state.is_spike(norm_value)
+            skipped = not finite or state.is_spike(norm_value, config.clip)
             if not skipped:
                 nn.utils.clip_grads_with_norm_(weights, config.clip, norm)
                 state.optimizer.step()

@@ -39,6 +39,11 @@ def test_signs_are_typographic_and_always_there():
     assert quantities.count(-1234) == "−1,234"
 
 
+def test_what_rounds_to_nothing_has_no_sign():
+    assert quantities.decimal(-0.0001, 3) == "0.000"
+    assert quantities.signed(0.0001, 3) == quantities.signed(-0.0001, 3) == "0.000"
+
+
 def test_times_carry_over():
     assert quantities.duration(59.96) == "1 min 0 s"
     assert quantities.duration(3599.6) == "1 h 0 min"

@@ -102,8 +102,10 @@ def write(out):
             pair("1", "a", "좋은 답", "나쁜 답", 1.0),
             pair("2", "b", "같은  답", "같은 답", 1.0),
             pair("3", "c", "tied", "other", 0.0),
+            pair("4", "d", "answer<|im_end|>", "other", 1.0),
+            pair("5", "e", "answer", " \n", 1.0),
         ],
-        [step("PairByVotes", created=3, kept=3), step("PairChecks", read=3, kept=3)],
+        [step("PairByVotes", created=5, kept=5), step("PairChecks", read=5, kept=5)],
         parents=["questions"],
         fates=[
             fate("5", "PairByVotes", "expanded", url=URL + "a"),
@@ -115,25 +117,20 @@ def write(out):
 CAUGHT = [
     ({"url": "empty", "expect": "ReadWarc|ExtractText drop"}, "ExtractText: no_text"),
     ({"url": "never", "expect": "ReadWarc|ExtractText drop"}, "passed over by the reader"),
+    ({"url": "never", "expect": "ReadWarc skip"}, "passed over by the reader"),
     ({"url": "b", "expect": "MinHashDedup drop"}, "MinHashDedup#2: near"),
     # The twin stayed and the page itself left, or the other way round: either is a catch.
-    (
-        {"url": "c", "pair_url": "b", "expect": "MinHashDedup drop duplicate"},
-        "MinHashDedup#2: near",
-    ),
+    ({"url": "c", "pair_url": "b", "expect": "MinHashDedup drop"}, "MinHashDedup#2: near"),
     (
         {"url": "a", "expect": "ExtractText kept", "marker": "본문과   표지"},
         "published, text whole",
     ),
     ({"url": "c", "expect": "MinHashDedup kept"}, "published"),
     ({"url": "a", "pair_url": "b", "expect": "GroupPrompts same_group"}, "one group"),
-    ({"url": "a", "expect": "PairChecks drop identical"}, "no pair made of it"),
-    ({"url": "a", "expect": "PairByVotes no_pair", "marker": "좋은"}, "no pair made of it"),
-    (
-        {"url": "y", "expect": "PairByVotes accept_vote_conflict"},
-        "PairByVotes: accept_vote_conflict",
-    ),
-    ({"url": "x", "expect": "ExtractQuestions drop broken"}, "ExtractQuestions: markup_broken"),
+    ({"url": "a", "expect": "ExtractQuestions|PairChecks no_pair"}, "no pair made of it"),
+    ({"url": "a", "expect": "PairChecks drop"}, "no pair made of it"),
+    ({"url": "y", "expect": "PairByVotes drop"}, "PairByVotes: accept_vote_conflict"),
+    ({"url": "x", "expect": "ExtractQuestions quarantine"}, "ExtractQuestions: markup_broken"),
     (
         {"url": "t", "expect": "ReadWarc incomplete", "file": "cut.warc.gz", "offset": 60},
         "reported as damaged",
@@ -141,20 +138,22 @@ CAUGHT = [
 ]
 MISSED = [
     ({"url": "a", "expect": "GopherQuality drop"}, "published in clean"),
-    ({"url": "a", "pair_url": "c", "expect": "MinHashDedup drop duplicate"}, "published in clean"),
+    ({"url": "a", "pair_url": "c", "expect": "MinHashDedup drop"}, "published in clean"),
     (
         {"url": "a", "expect": "ExtractText kept", "marker": "다른 글"},
         "published in pages, but not with its text",
     ),
     ({"url": "b", "expect": "MinHashDedup kept"}, "MinHashDedup#2: near"),
     ({"url": "never", "expect": "ExtractText kept"}, "not read"),
+    ({"url": "a", "expect": "ReadWarc skip"}, "published in pages"),
+    ({"url": "empty", "expect": "ReadWarc skip"}, "ExtractText: no_text"),
     ({"url": "a", "pair_url": "c", "expect": "GroupPrompts same_group"}, "two groups"),
-    ({"url": "b", "expect": "PairChecks drop identical"}, "a published pair in pairs has it"),
-    (
-        {"url": "c", "expect": "PairByVotes no_pair", "marker": "tied"},
-        "a published pair in pairs is a tie",
-    ),
-    ({"url": "a", "expect": "PairByVotes accept_vote_conflict"}, "published in pairs"),
+    ({"url": "b", "expect": "PairByVotes no_pair"}, "a published pair in pairs has equal sides"),
+    ({"url": "c", "expect": "PairByVotes no_pair"}, "a published pair in pairs is a tie"),
+    ({"url": "d", "expect": "PairChecks drop"}, "a published pair in pairs holds a control token"),
+    ({"url": "e", "expect": "PairChecks drop"}, "a published pair in pairs has a blank side"),
+    ({"url": "a", "expect": "PairByVotes drop"}, "published in pairs"),
+    ({"url": "a", "expect": "ExtractQuestions quarantine"}, "published in questions"),
     (
         {"url": "t", "expect": "ReadWarc incomplete", "file": "cut.warc.gz", "offset": 59},
         "not reported as damaged",
@@ -184,9 +183,20 @@ def test_what_did_not_is_a_miss_and_says_where_it_is(judge, row, where):
     assert [(miss.url, miss.found) for miss in found.misses] == [(full(row)["url"], where)]
 
 
-def test_a_defect_that_no_step_is_for_is_not_tested(judge):
-    found = judge(url=URL + "a", expect="LanguageFilter drop")
+@pytest.mark.parametrize("expect", ["LanguageFilter drop", "GopherQuality mended"])
+def test_what_no_step_is_for_and_no_verdict_is_known_of_is_not_tested(judge, expect):
+    found = judge(url=URL + "a", expect=expect)
     assert (found.planted, found.caught, found.untested, found.misses) == (1, 0, 1, ())
+
+
+def test_every_verdict_of_the_sample_is_known():
+    """The sample may learn a new verdict; then this must, too."""
+    from datatools.report.planted import _WORDS
+    from datatools.sample.content import questions
+    from datatools.sample.planted import plant_forum, plant_site
+
+    rows = [*(row for _, row in plant_site(0)), *plant_forum(questions())]
+    assert {row.expect.split(" ")[1] for row in rows} <= set(_WORDS)
 
 
 def test_the_truth_is_found_beside_the_files_a_pipeline_reads(tmp_path, monkeypatch):

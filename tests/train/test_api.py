@@ -4,7 +4,6 @@ import json
 import math
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -18,11 +17,10 @@ from train_corpora import (
     publish_pairs,
 )
 
-from datatools.errors import ConfigError, DataError
+from datatools.errors import ConfigError
 from datatools.train.api import (
     LanguageModel,
     RunOptions,
-    fit_language_model,
     train_all,
     train_dpo,
     train_pretrain,
@@ -31,19 +29,6 @@ from datatools.train.api import (
 )
 
 OPTIONS = RunOptions(device="cpu", threads=1)
-TEXTS = [text for text, _ in documents()]
-
-
-def _fit(texts, tokenizer, **changes):
-    settings = {
-        "size": TINY,
-        "tokens": 4096,
-        "seed": 0,
-        "context": 64,
-        "device": "cpu",
-        "threads": 1,
-    } | changes
-    return fit_language_model(texts, tokenizer=tokenizer, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -99,39 +84,8 @@ def test_probes_show_what_training_changed(base):
 def test_a_saved_model_predicts_as_it_was_measured(base):
     folder, result = base
     model = LanguageModel.load(folder, device="cpu", threads=1)
-    assert model.nll(TEXTS[:2]).shape == (2,)
-    assert model.probe("The farmer walks") == pytest.approx(list(result.probes[0].after))
-
-
-def test_equal_seeds_give_equal_weights_bit_for_bit(tokenizer):
-    one, same, other = (_fit(TEXTS, tokenizer, seed=s).decoder.state_dict() for s in (3, 3, 4))
-    for name, weight in one.items():
-        assert torch.equal(weight, same[name]), name
-    assert not torch.equal(one["norm.weight"], other["norm.weight"])
-
-
-def test_a_model_fits_what_it_has_read_better_than_what_it_has_not(tokenizer):
-    english = [text for text, language in documents() if language == "en"]
-    korean = [text for text, language in documents() if language == "ko"]
-    model = _fit(english[:80], tokenizer, tokens=16_000)
-    size = np.array([len(text.encode()) for text in (english[90], korean[90])])
-    nats = model.nll([english[90], korean[90]]) / size
-    assert nats[0] < 0.5 * nats[1]
-
-
-def test_the_seed_draws_the_documents_when_there_are_too_many(tokenizer, tmp_path):
-    """Documents beyond the tokens are not read, and which they are depends on the seed alone."""
-    model = _fit(TEXTS, tokenizer, tokens=640, batch_tokens=64)
-    doubled = _fit(TEXTS, tokenizer, tokens=640, batch_tokens=64)
-    assert model.run.tokens == 640
-    for name, weight in model.decoder.state_dict().items():
-        assert torch.equal(weight, doubled.decoder.state_dict()[name])
-
-
-def test_few_texts_are_read_again_until_the_tokens_are_reached(tokenizer):
-    model = _fit(TEXTS[:3], tokenizer, tokens=2048, batch_tokens=64)
-    # the last row of each pass is short, so passes count a little fewer tokens than asked
-    assert 0.8 * 2048 < model.run.tokens <= 2048
+    assert model.nll([text for text, _ in documents(2)]).shape == (2,)
+    assert tuple(model.probe("The farmer walks")) == result.probes[0].after
 
 
 def test_a_checkpointed_run_ends_with_the_weights_of_a_plain_one(tmp_path):
@@ -160,16 +114,6 @@ def test_a_checkpointed_run_ends_with_the_weights_of_a_plain_one(tmp_path):
     assert not (tmp_path / "stopped").exists()
     resumed = train("stopped", **kept)
     assert all(torch.equal(weight, resumed[name]) for name, weight in plain.items())
-
-
-def test_tokens_below_a_row_are_refused(tokenizer):
-    with pytest.raises(ConfigError, match="must be at least one row"):
-        _fit(TEXTS, tokenizer, tokens=63)
-
-
-def test_no_text_is_an_error_with_a_name(tokenizer):
-    with pytest.raises(DataError, match="there is none to train on"):
-        _fit([], tokenizer)
 
 
 # --------------------------------------------------------------------------------------------------

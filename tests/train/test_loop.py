@@ -124,6 +124,15 @@ def test_a_gradient_far_above_all_before_it_is_left_out():
     assert run_loop(Parabola(spoilt={20: 1000.0}), config).skipped == 0
 
 
+def test_a_model_that_knows_its_data_by_heart_may_meet_something_new():
+    """Beside gradients near 0 any other is large; what clipping passes is not a spike."""
+    steps = loop.SPIKE_WINDOW + 20
+    config = LoopConfig(steps=steps, learning_rate=1e-6, threads=1)
+    known = dict.fromkeys(range(steps), 1e-6)
+    assert run_loop(Parabola(spoilt=known | {steps - 1: 0.1}), config).skipped == 0
+    assert run_loop(Parabola(spoilt=known | {steps - 1: 10.0}), config).skipped == 1
+
+
 def test_training_that_cannot_go_on_says_which_records_it_read():
     task = Parabola(spoilt=dict.fromkeys(range(5, 50), float("nan")))
     with pytest.raises(DataError, match=r"step 15: 10 steps in a row .* doc14"):
