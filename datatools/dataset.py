@@ -74,6 +74,13 @@ class Dataset:
         """The split to measure on: `validation`, else `test`, else none."""
         return next((name for name in ("validation", "test") if name in self.splits), None)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, from the first shard; none without a shard."""
+        if not self.shards:
+            return ()
+        return tuple(pl.read_parquet_schema(self.path / self.shards[0].path))
+
     def rows(self, split: str) -> int:
         """Return the number of rows of a split.
 

@@ -40,6 +40,7 @@ def test_splits_and_rows_are_those_of_the_manifest(folder):
     assert dataset.splits == ("train", "validation")
     assert [dataset.rows(split) for split in dataset.splits] == [3, 1]
     assert dataset.manifest["name"] == "texts"
+    assert dataset.columns == ("id", "text")
 
 
 def test_a_frame_holds_all_shards_in_order(folder):

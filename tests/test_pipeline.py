@@ -1,6 +1,6 @@
 """What a pipeline file may say, and what it is told when it says something else."""
 
-import re
+import contextlib
 
 import pytest
 from hypothesis import given
@@ -153,7 +153,8 @@ TYPOS = [
     (
         "from: page",
         "from: pages",
-        "p.yaml:8 datasets.clean.from: there is no such dataset (got 'page'). Did you mean 'pages'?",
+        "p.yaml:8 datasets.clean.from: there is no such dataset (got 'page'). "
+        "Did you mean 'pages'?",
     ),
     (
         "from: [pages, paegs]",
@@ -574,10 +575,9 @@ def test_any_text_is_a_pipeline_or_a_config_error(text):
     st.integers(0, len(GOOD)), st.integers(0, 12), st.sampled_from(["", ":", "-", "x", "\n", " "])
 )
 def test_a_file_with_a_hole_is_a_pipeline_or_a_config_error(start, length, filling):
-    try:
+    # Anything else that is raised fails the test.
+    with contextlib.suppress(ConfigError):
         Pipeline.from_yaml(GOOD[:start] + filling + GOOD[start + length :], "p.yaml").job()
-    except ConfigError as error:
-        assert re.match(r"p\.yaml|demo|\w", str(error))
 
 
 # --------------------------------------------------------------------------------------------------

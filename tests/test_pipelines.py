@@ -552,4 +552,3 @@ def test_every_broken_file_is_read_with_its_ledger_or_refused_in_words(shared_di
         kept[reader] += outcome.get("kept", 0)
     assert kept["ReadWarc"] > 50
     assert kept["ReadJsonl"] > 0
-    assert kept["ReadParquet"] >= 0

@@ -8,6 +8,7 @@ from jobs import dataset, job, published, ran, run_job, write_lines
 
 from datatools import plan, steps
 from datatools.errors import ConfigError
+from datatools.planning import forecast
 from datatools.running import run
 
 
@@ -185,6 +186,24 @@ def test_free_space_is_that_of_the_disk_the_output_will_be_on(tmp_path, lines):
 
     found = plan(job(tmp_path / "not/there/yet", usual(lines))).free_bytes
     assert abs(found - shutil.disk_usage(tmp_path).free) < 1 << 30
+
+
+def test_a_forecast_counts_up_from_a_sample_and_leaves_nothing_behind(tmp_path, lines, monkeypatch):
+    places = tmp_path / "temporary"
+    places.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(places))
+    size = (tmp_path / "a.txt").stat().st_size
+    datasets = {"pages": dataset(toys.ReadLines(paths=(lines,)), toys.Upper(), toys.Length())}
+    found = forecast(job(tmp_path / "out", datasets), records=10)
+    assert found.sample_records == 11  # ten that can be used, and a bad line among them
+    assert 0 < found.sample_bytes < found.input_bytes == size
+    whole = forecast(job(tmp_path / "out", datasets), records=1000)
+    assert whole.sample_bytes == size
+    # By proportion: a sample of a quarter forecasts about what the whole takes on disk.
+    assert whole.disk_bytes / 4 < found.disk_bytes < whole.disk_bytes * 8
+    assert found.seconds > 0
+    assert list(places.iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("place", ["file", "file/out"])

@@ -235,3 +235,12 @@ class Questions(FlatMap):
         asked = batch.df["text"].str.contains("|", literal=True)
         without = pl.select(pl.when(~asked).then(pl.lit("no_question"))).to_series()
         return Expanded(pl.DataFrame(rows, schema=schema), dropped=without)
+
+
+class ReadNamed(ReadLines):
+    """Takes the id of a record from its line: what comes before the first `=`."""
+
+    def read(self, unit: Unit, log: ReadLog, label: str) -> Iterator[pl.DataFrame]:
+        for frame in super().read(unit, log, label):
+            parts = frame["text"].str.splitn("=", 2).struct.unnest()
+            yield frame.with_columns(parts["field_0"].alias("id"), parts["field_1"].alias("text"))

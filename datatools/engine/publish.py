@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow.parquet as pq
+import xxhash
 
 from datatools.engine.fates import FATES
 from datatools.engine.store import PartRef, iter_batches, read_part, to_arrow, write_atomic
@@ -60,11 +61,12 @@ class SizesTask:
         has_split = SPLIT in self.view.schema
         names = ["id", BYTES, *([SPLIT] if has_split else [])]
         frame = self.view.frame(env.root, self.shard, names)
+        # 64 bits are enough to find two records with one id; a stranger's source may make any ids.
+        keys = [xxhash.xxh3_64_intdigest(id_.encode()) for id_ in frame["id"].to_list()]
         sizes = frame.select(
             (pl.col(SPLIT) if has_split else pl.lit(DEFAULT_SPLIT)).alias("split"),
             pl.col(BYTES).alias("bytes"),
-            # The first half of the id is enough to find two records with one id.
-            pl.col("id").str.slice(0, 16).str.to_integer(base=16, dtype=pl.UInt64).alias("key"),
+            pl.Series("key", keys, dtype=pl.UInt64),
         )
         return Output(parts={"data": env.write("data", sizes.clear(), [sizes])})
 

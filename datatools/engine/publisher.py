@@ -42,7 +42,7 @@ _PUBLISHED = re.compile(r"([a-z]+/)?[a-z]+-\d{5}-of-\d{5}\.(parquet|jsonl)")
 def sizes_of(stages: Stages, name: str, view: View) -> tuple[PartRef, ...]:
     """Return per shard the part that says each row's split, size and id hash."""
     bodies = [SizesTask(view, shard) for shard in range(len(view.shards))]
-    outputs = stages.stage(f"{name}/sizes", {"sizes": view.identity}, bodies)
+    outputs = stages.stage(f"{name}/sizes", {"sizes and hashed ids": view.identity}, bodies)
     return tuple(output.parts["data"] for output in outputs)
 
 

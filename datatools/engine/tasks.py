@@ -268,6 +268,8 @@ class SourceTask:
         def records() -> Iterator[pl.DataFrame]:
             for frame in self.source.read(self.unit, log, self.source_label):
                 frame = conform(frame, kind)
+                if frame["id"].null_count():
+                    raise TypeError(f"{self.label} made a record without an id")
                 if self.limit is not None:
                     frame = frame.head(self.limit - counts.kept)
                 counts.kept += frame.height

@@ -41,9 +41,11 @@ from datatools.train.reading import (
     TRAIN,
     answer_lengths,
     group_names,
+    held_out_documents,
     held_out_frame,
     message_texts,
     open_kind,
+    read_documents,
     read_pairs,
     sample_rows,
     tokenizer_text,
@@ -117,7 +119,7 @@ def train_pretrain(
         IntegrityError: The dataset's files differ from its manifest.
     """
     dataset = open_kind(dataset_dir, "document")
-    frame = dataset.frame(TRAIN, ["id", "text", "language"])
+    frame = read_documents(dataset, TRAIN)
     texts = frame["text"].to_list()
     shape = resolve_size(size)
     if tokenizer is None:
@@ -131,7 +133,7 @@ def train_pretrain(
     chosen, encoded = draw_documents(texts, tokenizer, tokens, seed)
     rows = PackedText.pack(encoded, context=shape.context, end=tokenizer.end_of_text)
     all_ids = frame["id"].to_list()
-    held_out = held_out_frame(dataset, ["text", "language"], options.held_out_rows)
+    held_out = held_out_documents(dataset, options.held_out_rows)
 
     def measure() -> tuple[evaluate.BitsPerByte | None, list[tuple[tuple[str, float], ...]]]:
         with threads(options.threads):
@@ -141,7 +143,7 @@ def train_pretrain(
                     decoder,
                     tokenizer,
                     held_out["text"].to_list(),
-                    held_out["language"].fill_null("und").to_list(),
+                    held_out["language"].to_list(),
                 )
             return score, [tuple(evaluate.probe(decoder, tokenizer, p)) for p in probes]
 
@@ -449,7 +451,7 @@ def train_all(
         report = None if progress is None else (lambda done, end: progress(name, done, end))
         return replace(options, progress=report, log=models / f"{name}.jsonl")
 
-    documents = open_kind(out / pretrain, "document").frame(TRAIN, ["text", "language"])
+    documents = read_documents(open_kind(out / pretrain, "document"), TRAIN)
     texts = tokenizer_text(documents["text"].to_list())
     extra: list[str] = []
     if instruct is not None:
@@ -461,7 +463,7 @@ def train_all(
     extra = tokenizer_text(extra)
     tokenizer = train_tokenizer(texts, extra, vocabulary=resolve_size(size).vocabulary)
     tokenizer_seconds = time.monotonic() - began
-    languages = documents["language"].fill_null("und").to_list()
+    languages = documents["language"].to_list()
     by_language: dict[str, list[str]] = {}
     for text, language in zip(documents["text"].to_list(), languages, strict=True):
         by_language.setdefault(language, []).append(text)

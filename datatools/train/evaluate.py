@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ Ids = npt.NDArray[np.int32]
 _TOKENS_AT_ONCE: Final = 8192
 _COMPLETIONS: Final = 50
 """Likeliest tokens tried to complete a character; past them, its bytes are shown alone."""
+_UTF8: Final = codecs.getincrementaldecoder("utf-8")
 _Z95: Final = 1.959963984540054
 
 
@@ -454,34 +456,31 @@ def _shown(decoder: Decoder, tokenizer: Tokenizer, ids: list[int], token: int) -
     if special is not None:
         return special
     own = tokenizer.token_bytes([token])
-    whole, read = own, [*ids, token]
-    if not _is_prefix(own):
+    begun = _whole_characters(own)
+    if begun is None:
         return f"[{own.hex()}]"
-    while not _is_whole(whole):
+    if len(begun.encode()) == len(own):
+        return begun
+    longer, read = own, [*ids, token]
+    for _ in range(3):  # bytes a character can lack
         chances = _next_distribution(decoder, [read[-decoder.config.context :]])[0]
         for follow in np.argsort(-chances, kind="stable")[:_COMPLETIONS].tolist():
-            longer = whole + tokenizer.token_bytes([follow])
-            if longer != whole and _is_prefix(longer):
-                whole = longer
-                read.append(follow)
+            more = tokenizer.token_bytes([follow])
+            text = _whole_characters(longer + more) if more else None
+            if text is not None:
                 break
         else:
-            return f"[{own.hex()}]"
-    return whole.decode() if whole == own else f"{whole.decode()}[{own.hex()}]"
+            break
+        if len(text) > len(begun):
+            return f"{text[: len(begun) + 1]}[{own.hex()}]"
+        longer += more
+        read.append(follow)
+    return f"[{own.hex()}]"
 
 
-def _is_whole(data: bytes) -> bool:
+def _whole_characters(data: bytes) -> str | None:
+    """Return the characters that `data` holds whole, or None if it is no beginning of UTF-8."""
     try:
-        data.decode()
+        return _UTF8().decode(data)
     except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _is_prefix(data: bytes) -> bool:
-    """Return whether `data` is UTF-8 or the beginning of some."""
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data"
-    return True
+        return None

@@ -213,7 +213,7 @@ def run_loop(
 
     A step whose loss or gradient is not finite changes no weight, nor does one whose gradient norm
     lies above `clip` and both 6 standard deviations and 10 times above the mean of the last 128
-    applied steps. The log names the records of both.
+    applied steps, unless the step before it was left out too. The log names the records of each.
 
     Args:
         task: What is trained. Its model is changed in place.
@@ -225,7 +225,7 @@ def run_loop(
 
     Raises:
         ConfigError: The newest checkpoint belongs to other data or another configuration.
-        DataError: 10 steps in a row were skipped, or the disk has no room for a checkpoint.
+        DataError: 10 steps in a row were not finite, or the disk has no room for a checkpoint.
     """
     with threads(config.threads):
         state = _State.start(task, config)
@@ -271,7 +271,11 @@ class _State:
         Far in every sense: clipping already bounds a row that is merely unusual, and to leave such
         rows out would flatter dirty data. Below the clipping norm nothing is a spike: once a model
         knows its data by heart, usual gradients are so small that any new one is large beside them.
+        Right after a step that was left out nothing is one either: if the next batch is as bad, the
+        weights are to blame, and only a step leads away from them.
         """
+        if self.skipped_in_a_row:
+            return False
         applied = [p for p in self.curve[-2 * SPIKE_WINDOW :] if not p.skipped][-SPIKE_WINDOW:]
         if len(applied) < SPIKE_WINDOW:
             return False
@@ -335,7 +339,7 @@ def _run(
             if state.skipped_in_a_row >= MOST_SKIPS_IN_A_ROW:
                 raise DataError(
                     f"step {state.step + 1}",
-                    f"{MOST_SKIPS_IN_A_ROW} steps in a row had no usable gradient; the last read "
+                    f"{MOST_SKIPS_IN_A_ROW} steps in a row had no finite gradient; the last read "
                     f"{', '.join(list(task.documents(state.step))[:5])}",
                     got=loss_value,
                     hint="Lower the learning rate, or look at these records.",

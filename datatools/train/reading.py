@@ -24,9 +24,11 @@ __all__ = [
     "TRAIN",
     "answer_lengths",
     "group_names",
+    "held_out_documents",
     "held_out_frame",
     "message_texts",
     "open_kind",
+    "read_documents",
     "read_pairs",
     "sample_rows",
     "tokenizer_text",
@@ -57,6 +59,22 @@ def open_kind(folder: str | PathLike[str], kind: str) -> Dataset:
             hint="Name a dataset of this kind.",
         )
     return dataset
+
+
+def read_documents(dataset: Dataset, split: str) -> pl.DataFrame:
+    """Return `id`, `text` and `language` of a split; a language that nobody knows is `und`."""
+    if "language" not in dataset.columns:
+        frame = dataset.frame(split, ["id", "text"])
+        return frame.with_columns(language=pl.lit("und"))
+    frame = dataset.frame(split, ["id", "text", "language"])
+    return frame.with_columns(pl.col("language").fill_null("und"))
+
+
+def held_out_documents(dataset: Dataset, most: int) -> pl.DataFrame | None:
+    """Return at most `most` held-out documents, or None where there is none to hold out."""
+    if dataset.held_out is None or not dataset.rows(dataset.held_out):
+        return None
+    return sample_rows(read_documents(dataset, dataset.held_out), most)
 
 
 def held_out_frame(dataset: Dataset, columns: Sequence[str], most: int) -> pl.DataFrame | None:

@@ -175,7 +175,7 @@ def test_an_output_that_another_process_holds_exits_3(datatools, made):
 SLOW = PIPELINE.replace("      - toys:Upper\n", "      - toys:Slow: {{seconds: 0.1}}\n")
 
 
-@pytest.mark.parametrize("executor", ["inline", "processes"])
+@pytest.mark.parametrize("executor", [pytest.param("inline", marks=pytest.mark.slow), "processes"])
 def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path, datatools, executor):
     file, output = write_pipeline(tmp_path, 160, SLOW)
     arguments = ["run", file, "--only", "pages", "--set", f"run.executor={executor}"]
@@ -265,6 +265,17 @@ def test_plan_prints_its_result_as_json(datatools, made):
     assert words["parents"] == ["pages"]
     assert found["changes"] == []
     assert pages["input_bytes"] == Path(made[0].parent / "a.txt").stat().st_size
+
+
+def test_plan_forecasts_as_json_when_asked(datatools, made):
+    called = datatools("plan", made[0], "--json", "--forecast")
+    assert called.code == 0
+    found = json.loads(called.out)
+    keys, nested = documented("plan")
+    assert set(found) == keys | {"forecast"}
+    assert set(found["forecast"]) <= nested
+    size = (made[0].parent / "a.txt").stat().st_size
+    assert found["forecast"]["input_bytes"] == size
 
 
 def test_status_prints_its_result_as_json(datatools, made):
@@ -565,6 +576,8 @@ def workplace(tmp_path, monkeypatch):
         ("is_a_file", "ReadJsonl", "rows.jsonl", "plain.txt"),
         ("too_long", "ReadJsonl", "rows.jsonl", "x" * 300),
         ("no_place", "ReadJsonl", "rows.jsonl", "/proc/nowhere/out"),
+        ("no_name", "ReadJsonl", "rows.jsonl", '""'),
+        ("nul_name", "ReadJsonl", "rows.jsonl", '"a\\0b"'),
     ]:
         text = READ.format(reader=reader, path=path, output=output)
         Path(f"{name}.yaml").write_text(text)
@@ -635,12 +648,32 @@ MISTAKES = [
     (["train", "folder"], 1, "folder/pretrain: is not a published dataset"),
     (["sample", "plain.txt"], 2, "Directory 'plain.txt' is a file."),
     (["schema", "p.yaml"], 2, "Got unexpected extra argument (p.yaml)"),
+    pytest.param(
+        ["run", "no_name.yaml"],
+        2,
+        "no_name.yaml:7 output: ",
+        marks=pytest.mark.xfail(reason="an empty output is taken for the current folder"),
+    ),
+    pytest.param(
+        ["run", "nul_name.yaml"],
+        2,
+        "nul_name.yaml:7 output: ",
+        marks=pytest.mark.xfail(reason="an output with a NUL is a ValueError"),
+    ),
+    pytest.param(
+        ["gc", "folder", "--limit", "9" * 400 + "GB"],
+        2,
+        "--limit: must be a size such as 4GB or 512MiB",
+        marks=pytest.mark.xfail(reason="an endless size is an OverflowError"),
+    ),
 ]
 
 
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize(
-    ("typed", "code", "told"), MISTAKES, ids=[" ".join(typed)[:40] for typed, _, _ in MISTAKES]
+    ("typed", "code", "told"),
+    MISTAKES,
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_a_mistake_is_told_in_words_and_never_as_a_traceback(datatools, typed, code, told):
     called = datatools(*typed)
@@ -662,6 +695,10 @@ DAMAGES = [
     ("pages/manifest.json", ["explain", "copied", "0" * 8], "manifest.json: is not valid JSON"),
     ("pages/manifest.json", ["inspect", "copied/pages"], "manifest.json: is not JSON"),
     (".cache/status.json", ["status", "copied"], "copied"),
+    pytest.param(
+        *("pages/sidecar/fates.parquet", ["report", "copied"], "fates.parquet"),
+        marks=pytest.mark.xfail(reason="a damaged file is a ComputeError, a missing one nothing"),
+    ),
 ]
 
 

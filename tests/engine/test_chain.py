@@ -1,3 +1,5 @@
+import itertools
+
 import polars as pl
 import pytest
 import toys
@@ -209,7 +211,7 @@ def test_counts_balance_and_do_not_depend_on_how_rows_are_batched(texts, cuts):
     whole = documents(*texts)
     bounds = sorted({0, *(min(cut, len(texts)) for cut in cuts), len(texts)})
     one = through([whole])
-    many = through([whole[a:b] for a, b in zip(bounds, bounds[1:], strict=False)])
+    many = through([whole[a:b] for a, b in itertools.pairwise(bounds)])
     assert one[0].equals(many[0])
     assert one[1].equals(many[1])
     assert {k: v.to_json() for k, v in one[2].items()} == {

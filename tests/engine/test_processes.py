@@ -266,12 +266,18 @@ def test_results_of_an_abandoned_call_are_not_taken_for_those_of_the_next(tmp_pa
 def test_leaving_with_an_exception_does_not_wait_for_busy_workers(tmp_path):
     begun = tmp_path / "begun"
     started = time.monotonic()
-    with pytest.raises(KeyError), ProcessExecutor(1) as running:
-        results = running.map(tasks(tmp_path, bodies.WaitFor(str(begun), "/never"), bodies.Say()))
-        waiter = threading.Thread(target=lambda: next(results, None), daemon=True)
-        waiter.start()
-        wait_until(begun.exists)
-        raise KeyError
+    running = ProcessExecutor(1)
+
+    def leave():
+        with running:
+            work = tasks(tmp_path, bodies.WaitFor(str(begun), "/never"), bodies.Say())
+            results = running.map(work)
+            threading.Thread(target=lambda: next(results, None), daemon=True).start()
+            wait_until(begun.exists)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        leave()
     assert time.monotonic() - started < 20
     assert not running.pids
 

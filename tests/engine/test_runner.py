@@ -1,7 +1,9 @@
 """What is run, what is found again, and what is refused."""
 
+import itertools
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -66,7 +68,7 @@ def test_every_record_is_accounted_for_at_every_step(tmp_path, lines):
         found = manifest(tmp_path / "out", name)
         counts = [StepCounts.from_json(step["counts"]) for step in found["steps"]]
         assert all(step.balance == 0 for step in counts)
-        assert all(a.kept == b.read for a, b in zip(counts, counts[1:], strict=False))
+        assert all(a.kept == b.read for a, b in itertools.pairwise(counts))
         assert counts[-1].kept == found["rows"]
     pages = manifest(tmp_path / "out", "pages")
     by_label = {step["label"]: step["counts"] for step in pages["steps"]}
@@ -341,7 +343,8 @@ def test_an_edited_step_of_ones_own_is_never_served_from_the_cache(tmp_path, lin
     step = tmp_path / "code/ownstep.py"
     pipeline = tmp_path / "p.yaml"
     pipeline.write_text(
-        f"name: own\ndatasets:\n  pages:\n    steps:\n      - toys:ReadLines: {{paths: [{lines}]}}\n"
+        f"name: own\ndatasets:\n  pages:\n    steps:\n"
+        f"      - toys:ReadLines: {{paths: [{lines}]}}\n"
         f"      - ownstep:Mark\nrun: {{executor: inline, on_input_error: quarantine, "
         f"max_quarantine_fraction: 1}}\noutput: {tmp_path}/out\n"
     )
@@ -556,7 +559,8 @@ def test_a_run_in_another_process_is_noticed_and_the_command_exits_3(tmp_path, l
     output = tmp_path / "out"
     pipeline = tmp_path / "p.yaml"
     pipeline.write_text(
-        f"name: held\ndatasets:\n  pages:\n    steps: [{{'toys:ReadLines': {{paths: [{lines}]}}}}]\n"
+        f"name: held\ndatasets:\n  pages:\n"
+        f"    steps: [{{'toys:ReadLines': {{paths: [{lines}]}}}}]\n"
         f"output: {output}\n"
     )
     with held(output, "the first run"):
@@ -628,3 +632,19 @@ def test_a_full_disk_in_the_driver_is_a_clean_stop_and_the_next_run_goes_on(
 
 def test_plan_keys_do_not_hold_a_library_that_is_not_there():
     assert plan._library_version("surely-not-installed") == "absent"
+
+
+@pytest.mark.slow
+def test_a_job_of_many_shards_keeps_few_files_open(tmp_path):
+    path = write_lines(tmp_path / "a.txt", 1500)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        pages = dataset(
+            toys.ReadLines(paths=(path,), unit_bytes=60), steps.ExactDedup(), steps.Shuffle()
+        )
+        result = run_job(tmp_path / "out", {"pages": pages})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert max(event.tasks for event in result.events) > 300
+    assert verify(tmp_path / "out").ok

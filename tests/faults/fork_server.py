@@ -1,8 +1,8 @@
 """Runs a tiny job in a fork of a process that has imported everything but used no threads yet.
 
-Starting Python and importing takes longer than the job. For each line `OUTPUT INPUT` on its standard
-input a child stops itself (so that a tracer can attach), runs the job when continued, and the
-server prints `pid` and later `pid status`.
+Starting Python and importing takes longer than the job. For each line `OUTPUT INPUT` on its
+standard input a child stops itself (so that a tracer can attach) and runs the job when continued;
+the server prints the child's pid and later its exit code.
 """
 
 from __future__ import annotations

@@ -151,7 +151,9 @@ def broken_files(output):
     return broken
 
 
-@pytest.mark.parametrize(("call", "fault", "wanted"), FAULTS, ids=[f"{c}-{f}" for c, f, _ in FAULTS])
+@pytest.mark.parametrize(
+    ("call", "fault", "wanted"), FAULTS, ids=[f"{c}-{f}" for c, f, _ in FAULTS]
+)
 def test_a_fault_leaves_nothing_broken_and_a_rerun_gives_the_same_bytes(
     tmp_path, server, path, clean, call, fault, wanted
 ):

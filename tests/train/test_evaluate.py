@@ -240,6 +240,25 @@ def test_part_of_a_korean_character_is_shown_as_the_character_it_begins():
     assert probe(model, plain, "", k=1)[0][0] == "한[ed]"
 
 
+def test_a_token_that_ends_one_character_and_begins_another_completes_the_first():
+    """Following the likeliest tokens here would never come to the end of a character."""
+
+    class Straddling:
+        end_of_text = 0
+
+        def encode(self, texts):
+            return [np.zeros(0, dtype=np.int32) for _ in texts]
+
+        def special_text(self, token):
+            return None
+
+        def token_bytes(self, ids):
+            return b"".join({3: b"\xed", 4: b"\x95\x9c\xed"}.get(t, b"") for t in ids)
+
+    shown = probe(_favouring([4, 3]), Straddling(), "", k=2)
+    assert [text for text, _ in shown] == ["[959ced]", "한[ed]"]
+
+
 def test_tokens_that_are_no_text_are_shown_by_their_bytes(tokenizer):
     stray = tokenizer.inner.token_to_id("ħ")  # the letter for byte 85
     model = _favouring([stray, tokenizer.end_of_text])

@@ -133,6 +133,16 @@ def test_a_model_that_knows_its_data_by_heart_may_meet_something_new():
     assert run_loop(Parabola(spoilt=known | {steps - 1: 10.0}), config).skipped == 1
 
 
+def test_gradients_that_stay_large_are_followed():
+    """One batch can be bad; when all are, it is the weights, and waiting would not help."""
+    first = loop.SPIKE_WINDOW + 5
+    config = LoopConfig(steps=first + 40, learning_rate=1e-6, threads=1)
+    result = run_loop(Parabola(spoilt=dict.fromkeys(range(first, first + 40), 1000.0)), config)
+    assert result.curve[first].skipped
+    assert 1 <= result.skipped <= 5
+    assert not result.curve[-1].skipped
+
+
 def test_training_that_cannot_go_on_says_which_records_it_read():
     task = Parabola(spoilt=dict.fromkeys(range(5, 50), float("nan")))
     with pytest.raises(DataError, match=r"step 15: 10 steps in a row .* doc14"):

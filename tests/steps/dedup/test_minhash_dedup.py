@@ -71,7 +71,7 @@ def test_documents_without_a_near_duplicate_all_stay():
 
 def test_a_chain_is_not_merged_over_its_ends():
     words = [f"w{i}" for i in range(60)]
-    a, b, c = " ".join(words), " ".join(words[4:] + ["x1"]), " ".join(words[12:] + ["x1", "x2"])
+    a, b, c = " ".join(words), " ".join([*words[4:], "x1"]), " ".join([*words[12:], "x1", "x2"])
     assert similarity(a, b) >= 0.8 > similarity(a, c)
     assert similarity(b, c) >= 0.8
     kept, gone = deduped([a, b, c], keep="first")
