@@ -200,6 +200,7 @@ texts = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(texts=texts, cuts=st.lists(st.integers(0, 12), max_size=3))
 def test_counts_balance_and_do_not_depend_on_how_rows_are_batched(texts, cuts):
     def through(pieces):
@@ -241,7 +242,7 @@ def test_a_reset_chain_tells_a_task_what_a_fresh_chain_would():
 # Batches
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     sizes=st.lists(
         st.sampled_from([0, 1, 1000, MAX_BATCH_BYTES // 3, MAX_BATCH_BYTES, MAX_BATCH_BYTES + 1]),

@@ -113,7 +113,7 @@ def root(tmp_path_factory):
     return tmp_path_factory.mktemp("store")
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(shards=inputs, partitions=st.integers(1, 7))
 def test_every_verb_is_what_plain_python_makes_for_any_number_of_partitions(
     root, shards, partitions
@@ -143,7 +143,7 @@ def test_every_verb_is_what_plain_python_makes_for_any_number_of_partitions(
     ]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     shards=inputs,
     partitions=st.integers(1, 7),

@@ -79,7 +79,7 @@ def root(tmp_path_factory):
     return tmp_path_factory.mktemp("store")
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recipe=views(), data=st.data())
 def test_a_view_shows_what_plain_polars_would(root, recipe, data):
     view, expected = build(root, recipe)
@@ -98,7 +98,7 @@ def test_a_view_shows_what_plain_polars_would(root, recipe, data):
             assert frame.height == 0
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(recipe=views(), data=st.data())
 def test_gather_fetches_any_increasing_rows(root, recipe, data):
     view, expected = build(root, recipe)

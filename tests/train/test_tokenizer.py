@@ -42,21 +42,17 @@ def test_training_is_the_same_in_another_process_with_another_hash_seed(tmp_path
         "made = train_tokenizer((t for t, _ in documents()), vocabulary=400)\n"
         "print(hashlib.sha256(made.to_json().encode()).hexdigest())\n"
     )
-    here = os.path.dirname(__file__)
-    seen = set()
-    for seed, threads in (("1", "1"), ("2", "2")):
-        environment = os.environ | {"PYTHONHASHSEED": seed, "RAYON_NUM_THREADS": threads}
-        done = subprocess.run(
-            [sys.executable, "-c", script, here],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        seen.add(done.stdout)
-    ours = train_tokenizer((text for text, _ in documents()), vocabulary=400)
-    assert seen == {hashlib.sha256(ours.to_json().encode()).hexdigest() + "\n"}
+    environment = os.environ | {"PYTHONHASHSEED": "1", "RAYON_NUM_THREADS": "1"}
+    there = subprocess.run(
+        [sys.executable, "-c", script, os.path.dirname(__file__)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    here = train_tokenizer((text for text, _ in documents()), vocabulary=400)
+    assert there.stdout.strip() == hashlib.sha256(here.to_json().encode()).hexdigest()
 
 
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=60))

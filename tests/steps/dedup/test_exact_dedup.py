@@ -59,7 +59,7 @@ TEXTS = [
 ]
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(
     texts=st.lists(st.sampled_from(TEXTS), max_size=12), compare=st.sampled_from(["text", "words"])
 )

@@ -29,7 +29,7 @@ def deduped(texts, **settings):
 @pytest.mark.parametrize("keep", ["longest", "first"])
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 1.0])
 def test_every_removed_document_reached_the_threshold_against_one_that_stays(keep, threshold):
-    texts = corpus(seed=11, families=50)
+    texts = corpus(seed=11, families=30)
     kept, gone = deduped(texts, keep=keep, threshold=threshold)
     assert sorted([*kept, *gone]) == list(range(len(texts)))
     assert gone
@@ -42,7 +42,7 @@ def test_every_removed_document_reached_the_threshold_against_one_that_stays(kee
 
 @pytest.mark.parametrize("keep", ["longest", "first"])
 def test_the_survivor_is_the_better_one(keep):
-    texts = corpus(seed=12, families=50)
+    texts = corpus(seed=12, families=30)
     _, gone = deduped(texts, keep=keep)
     for removed, (survivor, _) in gone.items():
         if keep == "first":
@@ -53,17 +53,17 @@ def test_the_survivor_is_the_better_one(keep):
 
 
 def test_at_least_95_of_100_planted_pairs_are_told_apart():
-    texts = corpus(seed=13, families=80)
+    texts = corpus(seed=13, families=60)
     kept, _ = deduped(texts)
     truth = similar_pairs(texts, 0.8)
-    assert len(truth) > 100
+    assert len(truth) > 80
     stay = set(kept)
     missed = [pair for pair in truth if set(pair) <= stay]
     assert len(missed) / len(truth) <= 0.05
 
 
 def test_documents_without_a_near_duplicate_all_stay():
-    texts = corpus(seed=14, families=50)
+    texts = corpus(seed=14, families=30)
     kept, _ = deduped(texts)
     in_pairs = {i for pair in similar_pairs(texts, 0.8) for i in pair}
     assert set(range(len(texts))) - in_pairs <= set(kept)
@@ -123,7 +123,7 @@ def test_characters_find_what_words_do_not_where_there_are_no_spaces():
 
 
 def test_without_verification_at_least_as_much_is_removed():
-    texts = corpus(seed=15, families=30)
+    texts = corpus(seed=15, families=20)
     verified, _ = deduped(texts)
     frame = pl.DataFrame({"text": texts})
     kept, dropped = MinHashDedup(verify="none").apply(frame)

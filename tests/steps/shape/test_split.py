@@ -27,7 +27,7 @@ fractions = st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 0.9, 0.999])
 ids = st.lists(st.text("ab한글01", min_size=1, max_size=6), unique=True, max_size=30)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(ids=ids, validation=fractions, seed=st.integers(0, 99))
 def test_each_record_falls_on_the_side_of_its_hash(ids, validation, seed):
     frame = pl.DataFrame({"id": ids}, schema={"id": pl.String})
@@ -35,7 +35,7 @@ def test_each_record_falls_on_the_side_of_its_hash(ids, validation, seed):
     assert sides(frame, validation, seed) == expected
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     rows=st.lists(st.sampled_from(["g1", "g2", "질문", None]), max_size=20), validation=fractions
 )
