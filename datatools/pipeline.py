@@ -142,8 +142,15 @@ class Pipeline(_Settings):
     """Verdicts, by a name of their own."""
     run: RunSettings = RunSettings()
     """How the job runs."""
-    output: str
+    output: str = Field(min_length=1)
     """Folder that the job writes to."""
+
+    @pydantic.field_validator("output")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        if "\0" in value:
+            raise ValueError("must not hold the character NUL")
+        return value
 
     @classmethod
     def from_yaml(cls, text: str, where: str = "pipeline") -> Self:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from datatools.engine.executors.inline import InlineExecutor
-from datatools.engine.plan import segments
+from datatools.engine.plan import segments, units_of
 from datatools.engine.progress import Silent
 from datatools.engine.runner import Runner
 from datatools.engine.stages import NotCachedError, Stages
@@ -22,7 +22,6 @@ from datatools.engine.store import read_json
 from datatools.errors import ConfigError, IntegrityError
 from datatools.pipeline import Pipeline
 from datatools.running import RunResult, cache_of, resolved, run
-from datatools.steps.base import Source
 
 __all__ = ["DatasetForecast", "Forecast", "Plan", "forecast", "plan"]
 
@@ -99,7 +98,7 @@ def forecast(pipeline: Pipeline, records: int = 500) -> Forecast:
     Raises:
         DatatoolsError: The sample could not be run.
     """
-    whole = sum(unit.end - unit.start for d in pipeline.job().datasets for unit in _units(d))
+    whole = sum(unit.end - unit.start for d in pipeline.job().datasets for unit in units_of(d))
     workers = pipeline.run.workers or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="datatools-forecast-") as folder:
 
@@ -160,7 +159,7 @@ def plan(pipeline: Pipeline) -> Plan:
                 reached = stop.name
         done = [event.name for event in stages.events[before:]]
         states = _states(dataset.name, segments(job, dataset), done, reached)
-        units = _units(dataset)
+        units = units_of(dataset)
         forecasts.append(
             DatasetForecast(
                 dataset.name,
@@ -222,11 +221,6 @@ def _states(
 def _belongs(stage: str, stem: str) -> bool:
     """Return whether a stage is one of the segment's: `d/Split` has no part in `d/Split#2`."""
     return stage in (stem, f"{stem} measure", f"{stem} decide") or stage.startswith(f"{stem}/")
-
-
-def _units(dataset: Any) -> list[Any]:
-    first = dataset.links[0].step if dataset.links else None
-    return first.units() if isinstance(first, Source) else []
 
 
 def _notes(units: Sequence[Any]) -> list[str]:

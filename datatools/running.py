@@ -34,6 +34,8 @@ from datatools.engine.store import (
 )
 from datatools.errors import ConfigError, IntegrityError
 from datatools.pipeline import Pipeline, RunSettings, load_pipeline
+from datatools.steps import STEPS
+from datatools.steps.base import Step
 
 __all__ = ["RunResult", "cache_of", "resolved", "run"]
 
@@ -240,11 +242,16 @@ def _shards(result: RunResult, names: Sequence[str]) -> dict[str, list[str]]:
     return {name: [shard["sha256"] for shard in result.datasets[name]["shards"]] for name in names}
 
 
-def _kept(path: Path, key: str, make: Callable[[], None]) -> tuple[Any, bool]:
-    """Return the JSON at `path` if it was made from `key`, else make it again."""
+def _kept(
+    path: Path, key: str, make: Callable[[], None], beside: Sequence[Path] = ()
+) -> tuple[Any, bool]:
+    """Return the JSON at `path` if it was made from `key`, else make it again.
+
+    Files `beside` it that are gone mean that it must be made again, too.
+    """
     mark = path.with_suffix(".key")
     try:
-        if mark.read_text() == key:
+        if mark.read_text() == key and all(file.exists() for file in beside):
             return read_json(path), True
     except (FileNotFoundError, IntegrityError):
         pass
@@ -285,7 +292,8 @@ def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
         )
 
     progress.stage_started("train", 1, 0)
-    value, cached = _kept(path, key, make)
+    models = [result.output / "models" / name / "model.safetensors" for name in names]
+    value, cached = _kept(path, key, make, models)
     progress.stage_ended("train", cached=cached)
     return value
 
@@ -336,15 +344,23 @@ def _training_versions() -> dict[str, str]:
     return {"datatools": datatools.__version__, "torch": importlib.metadata.version("torch")}
 
 
+def _spelled(step: Step) -> str:
+    """Return a step as a pipeline file names it: its class, with the module if it is not ours."""
+    kind = type(step)
+    return step.name() if step.name() in STEPS else f"{kind.__module__}:{kind.__qualname__}"
+
+
 def resolved(pipeline: Pipeline) -> dict[str, Any]:
     """Return the pipeline as JSON with every default filled in."""
     import orjson
 
     datasets = {
         name: {
-            "from": list(dataset.parents),
-            "steps": [{step.name(): step.model_dump(mode="json")} for step in dataset.steps],
-            "export": [export.folder for export in dataset.export],
+            "from": list(dataset.parents) or None,
+            "steps": [{_spelled(step): step.model_dump(mode="json")} for step in dataset.steps],
+            "export": [
+                {export.folder: export.model_dump(mode="json")} for export in dataset.export
+            ],
             "publish": dataset.publish,
         }
         for name, dataset in pipeline.datasets.items()

@@ -32,7 +32,10 @@ def parse_size(value: object) -> int:
     unit = match[2].lower().rstrip("b")
     base = 1024 if unit.endswith("i") else 1000
     power = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}[unit.rstrip("i")]
-    return int(float(match[1]) * base**power)
+    size = float(match[1]) * base**power
+    if size >= 2**63:  # no disk holds it, and infinity is no integer
+        raise ValueError("must be a size such as 4GB or 512MiB")
+    return int(size)
 
 
 Size = Annotated[

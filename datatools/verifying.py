@@ -133,9 +133,9 @@ def _check(
             problems.append(f"{label} left {balance} bytes of its input unaccounted for")
     problems += _balance(steps, rows)
     ledger = total(steps.values())
-    problems += _difference(manifest["ledger"], ledger.to_json())
     if not steps:
         ledger.read = ledger.kept = rows
+    problems += _difference(manifest["ledger"], ledger.to_json())
     parents = [manifests[name] for name in manifest["from"] if name in manifests]
     if parents and len(parents) == len(manifest["from"]):
         came = sum(parent["rows"] for parent in parents)

@@ -163,8 +163,8 @@ def test_changes_are_listed_with_their_place_and_both_values(tmp_path, lines):
     run_job(output, usual(lines))
     assert changes(output, usual(lines)) == []
     assert changes(output, usual(lines, minimum=10, suffix="!"), seed=7) == [
-        "datasets.pages.steps[1].Upper.suffix: '' -> '!'",
-        "datasets.pages.steps[2].Length.minimum: 3 -> 10",
+        "datasets.pages.steps[1].toys:Upper.suffix: '' -> '!'",
+        "datasets.pages.steps[2].toys:Length.minimum: 3 -> 10",
         "seed: 0 -> 7",
     ]
 
@@ -175,8 +175,8 @@ def test_added_steps_and_datasets_are_listed_by_name(tmp_path, lines):
     more = usual(lines, more=(toys.Length(),))
     more["again"] = dataset(from_="words")
     assert changes(output, more) == [
-        "datasets.pages.steps: [ReadLines, Upper, Length, ExactDedup, Split] -> "
-        "[ReadLines, Upper, Length, ExactDedup, Length, Split]",
+        "datasets.pages.steps: [toys:ReadLines, toys:Upper, toys:Length, ExactDedup, Split] -> "
+        "[toys:ReadLines, toys:Upper, toys:Length, ExactDedup, toys:Length, Split]",
         "datasets.again: None -> {from, steps, export, publish}",
     ]
 

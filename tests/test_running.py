@@ -146,7 +146,10 @@ def counted(monkeypatch):
 
     def train_all(output, **settings):
         calls["train"] += 1
-        (output / "models").mkdir(exist_ok=True)
+        for name in (settings["pretrain"], settings["instruct"], settings["preference"]):
+            if name is not None:
+                (output / "models" / name).mkdir(parents=True, exist_ok=True)
+                (output / "models" / name / "model.safetensors").touch()
         (output / "models/train.json").write_text(json.dumps({"tokens": settings["tokens"]}))
 
     class Receipts:
@@ -264,7 +267,7 @@ def test_the_summary_is_the_resolved_pipeline(tmp_path, lines, counted):
     assert summary["pipeline"] == resolved(pipeline)
     assert summary["datasets"] == ["clean", "other", "pages"]
     pages_ = summary["pipeline"]["datasets"]["pages"]
-    assert pages_["steps"][2] == {"Length": {"minimum": 3, "maximum": None, "log": None}}
+    assert pages_["steps"][2] == {"toys:Length": {"minimum": 3, "maximum": None, "log": None}}
     assert summary["pipeline"]["run"]["shard_bytes"] == 256_000_000
     assert summary["pipeline"]["validate"]["cleaning"]["tier"] == "smoke"
 

@@ -21,7 +21,7 @@ from datatools.code_digest import foreign_code
 from datatools.engine.chain import Link
 from datatools.errors import ConfigError
 from datatools.records import UNPUBLISHED
-from datatools.steps.base import Export, Filter, FlatMap, Global, Map, Source
+from datatools.steps.base import Export, Filter, FlatMap, Global, Map, Source, Unit
 
 __all__ = [
     "DatasetPlan",
@@ -31,6 +31,7 @@ __all__ = [
     "measure_key",
     "segments",
     "topological",
+    "units_of",
 ]
 
 
@@ -125,6 +126,23 @@ def _circle(left: Sequence[DatasetPlan]) -> list[str]:
     while way[-1] not in way[:-1]:
         way.append(next(name for name in waiting[way[-1]].needs if name in waiting))
     return way[way.index(way[-1]) :]
+
+
+def units_of(dataset: DatasetPlan) -> list[Unit]:
+    """Return the units of a dataset's Source; none without one.
+
+    Raises:
+        ConfigError: An input is not there; the message names the dataset and step.
+    """
+    first = dataset.links[0].step if dataset.links else None
+    if not isinstance(first, Source):
+        return []
+    try:
+        return first.units()
+    except ConfigError as error:
+        got = {} if error.got is None else {"got": error.got}
+        where = f"datasets.{dataset.name}.steps[0].{error.where}"
+        raise ConfigError(where, error.problem, hint=error.hint, **got) from error
 
 
 def segments(job: Job, dataset: DatasetPlan) -> list[Segment]:

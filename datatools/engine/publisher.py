@@ -152,6 +152,9 @@ class Publisher:
                     beside.append(_entry(path, part))
             for source, license_, rows in output.values["origins"]:
                 origins[source, license_] += rows
+        ledger = state.ledger
+        if not state.plan.links:  # a dataset without steps keeps what its parents kept
+            ledger.read = ledger.kept = state.view.rows
         manifest = {
             "format": 1,
             "pipeline": self._job.name,
@@ -160,7 +163,7 @@ class Publisher:
             "rows": sum(shard["rows"] for shard in shards),
             "shards": shards,
             "files": beside,
-            "ledger": state.ledger.to_json(),
+            "ledger": ledger.to_json(),
             "steps": [
                 {
                     "label": link.context.label,

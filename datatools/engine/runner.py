@@ -15,7 +15,15 @@ import polars as pl
 from datatools.engine.align import AlignTask, GatherTask
 from datatools.engine.chain import Link
 from datatools.engine.ledger import InputCounts, StepCounts
-from datatools.engine.plan import DatasetPlan, Job, Segment, link_key, measure_key, segments
+from datatools.engine.plan import (
+    DatasetPlan,
+    Job,
+    Segment,
+    link_key,
+    measure_key,
+    segments,
+    units_of,
+)
 from datatools.engine.previews import PreviewTask
 from datatools.engine.publisher import Publisher, find_repeated
 from datatools.engine.stages import Bodies, Stages
@@ -148,7 +156,7 @@ class Runner:
         first, *rest = segment.links
         source = first.step
         assert isinstance(source, Source)
-        units = source.units() if self._limit is None else source.units()[:1]
+        units = units_of(dataset) if self._limit is None else units_of(dataset)[:1]
         source_label = source.label or dataset.name
         key = {
             "source": link_key(first, frozenset({"paths", "path"})),

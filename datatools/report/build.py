@@ -9,7 +9,12 @@ import os
 from pathlib import Path
 from typing import Final
 
-from datatools.errors import DataError
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from datatools.errors import DataError, IntegrityError
+from datatools.report.fates import FATES
 from datatools.report.load import load_report
 from datatools.report.page import render
 
@@ -34,8 +39,17 @@ def write_report(output: Path, *, title: str | None = None) -> Path:
 
     Raises:
         DataError: The folder holds no published dataset, or cannot be written.
+        IntegrityError: A published file is damaged or gone.
     """
-    page = render(load_report(output, title=title)).encode("utf-8")
+    _check_fates(output)
+    try:
+        page = render(load_report(output, title=title)).encode("utf-8")
+    except (pl.exceptions.PolarsError, pa.ArrowException, FileNotFoundError) as error:
+        raise IntegrityError(
+            str(output),
+            f"holds a published file that cannot be read ({str(error).splitlines()[0]})",
+            hint="`datatools verify` names it; running the pipeline again mends it.",
+        ) from error
     path = output / _NAME
     temporary = output / f"{_TEMPORARY}{os.getpid()}-{_NAME}"
     try:
@@ -52,3 +66,19 @@ def write_report(output: Path, *, title: str | None = None) -> Path:
             str(path), f"cannot be written: {error.strerror}", hint="Make room, or check rights."
         ) from error
     return path
+
+
+def _check_fates(output: Path) -> None:
+    """Refuse a dataset whose fates are damaged or gone: the page would show a part as the whole."""
+    for manifest in output.glob("*/manifest.json"):
+        fates = manifest.parent / FATES
+        if FATES.encode() not in manifest.read_bytes():
+            continue
+        try:
+            pq.read_metadata(fates)
+        except (OSError, pa.ArrowException) as error:
+            raise IntegrityError(
+                str(fates),
+                f"cannot be read: {str(error).splitlines()[0]}",
+                hint="Run the pipeline again: it writes the file anew.",
+            ) from error

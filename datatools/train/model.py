@@ -92,15 +92,6 @@ class ModelConfig:
         block = attention + 3 * self.width * self.ffn_width + 2 * self.width + 2 * self.head_width
         return self.vocabulary * self.width + self.layers * block + self.width
 
-    def flops_per_token(self, context: int) -> int:
-        """Floating-point operations to train on one token, attention counted in full.
-
-        References:
-            Chowdhery et al., PaLM, 2022, appendix B: 6 N + 12 L H E T. N counts the matrices that
-            multiply, which with a tied head includes the embedding.
-        """
-        return 6 * self.parameters + 12 * self.layers * self.heads * self.head_width * context
-
 
 def _size(
     vocabulary: int, layers: int, width: int, heads: int, ffn: int, context: int

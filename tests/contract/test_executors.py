@@ -72,7 +72,7 @@ def reference(tmp_path_factory, paths):
     return found
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2, 4])
 def test_output_does_not_depend_on_worker_count(tmp_path, paths, reference, workers):
     assert digest(tmp_path, paths, executor="processes", workers=workers) == reference
 
@@ -112,7 +112,7 @@ def executed_by(monkeypatch, executor):
         yield
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_output_does_not_depend_on_the_order_of_tasks(
     tmp_path, paths, reference, monkeypatch, seed
 ):
@@ -135,6 +135,7 @@ def test_a_job_interrupted_again_and_again_gives_the_same_bytes(
     assert found == reference
 
 
+@pytest.mark.slow
 def test_an_interrupted_job_goes_on_with_other_workers(tmp_path, paths, reference, monkeypatch):
     with pytest.raises(KeyboardInterrupt), executed_by(monkeypatch, Stops(after=20)):
         digest(tmp_path, paths)
@@ -142,7 +143,11 @@ def test_an_interrupted_job_goes_on_with_other_workers(tmp_path, paths, referenc
 
 
 @pytest.mark.parametrize(
-    ("seed", "locale", "zone"), [("1", "C", "UTC"), ("4242", "ko_KR.UTF-8", "Asia/Seoul")]
+    ("seed", "locale", "zone"),
+    [
+        pytest.param("1", "C", "UTC", marks=pytest.mark.slow),
+        ("4242", "ko_KR.UTF-8", "Asia/Seoul"),
+    ],
 )
 def test_output_does_not_depend_on_hash_seed_locale_or_time_zone(
     tmp_path, paths, reference, seed, locale, zone

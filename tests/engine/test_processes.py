@@ -42,8 +42,9 @@ def by_index(results):
     return {result.index: result for result in results}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def executor():
+    """Two workers for all tests: what one test does to them must not matter to the next."""
     with ProcessExecutor(2) as running:
         yield running
 

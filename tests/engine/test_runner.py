@@ -367,7 +367,6 @@ def test_an_edited_step_of_ones_own_is_never_served_from_the_cache(tmp_path, lin
 
     step.write_text(STEP.format(mark="!"))
     go()
-    assert go() == "[]"
     step.write_text(STEP.format(mark="!!!"))
     assert go() != "[]"
     assert all(text.endswith("!!!") for text in published_texts(tmp_path / "out"))

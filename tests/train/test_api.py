@@ -40,7 +40,7 @@ def base(tmp_path_factory):
         dataset,
         root / "model",
         size=TINY,
-        tokens=40_000,
+        tokens=24_000,
         seed=0,
         batch_tokens=512,
         probes=["The farmer walks", "농부는"],
@@ -64,7 +64,7 @@ def test_pretraining_learns_both_languages(base):
 
 def test_pretraining_counts_what_it_read(base):
     run = base[1].run
-    assert run.steps == 40_000 // 512 == len(run.curve)
+    assert run.steps == 24_000 // 512 == len(run.curve)
     assert run.tokens == run.curve[-1].tokens
     assert run.tokens_per_s == pytest.approx(run.tokens / run.seconds)
     # every token of the 160 documents is read before any is read twice as often
@@ -78,7 +78,8 @@ def test_probes_show_what_training_changed(base):
     before, after = dict(english.before), dict(english.after)
     assert after[" to"] > 0.5
     assert before.get(" to", 0.0) < 0.1
-    assert sum(dict(korean.after).values()) > 0.9
+    assert korean.after[0][0][:2] in {" 아", " 비", " 일", " 조"}  # what follows 농부는 there
+    assert korean.before[0][0] not in dict(korean.after)
 
 
 def test_a_saved_model_predicts_as_it_was_measured(base):
@@ -127,7 +128,7 @@ def test_tuning_learns_to_answer_and_to_stop(base, tmp_path):
         base[0],
         tmp_path / "model",
         seed=0,
-        epochs=25,
+        epochs=12,
         batch_tokens=256,
         options=OPTIONS,
     )

