@@ -475,7 +475,7 @@ def _resolve(pipeline: Pipeline, places: _Places) -> Job:
             )
         _check_references(pipeline, places, name, dataset)
         links = tuple(
-            Link(step, Context(pipeline.seed, label))
+            Link(step, Context(pipeline.seed if step.draws else 0, label))
             for step, label in zip(dataset.steps, _labels(dataset.steps), strict=True)
         )
         plans.append(DatasetPlan(name, dataset.parents, links, dataset.export, dataset.publish))
@@ -492,7 +492,7 @@ def _resolve(pipeline: Pipeline, places: _Places) -> Job:
         _check_flow(plan, places, kinds, columns)
     _check_uses(pipeline, places, kinds)
     _check_splits(pipeline, places, kinds)
-    return Job(pipeline.name, ordered, pipeline.run.shard_bytes)
+    return Job(pipeline.name, ordered, pipeline.run.shard_bytes, pipeline.seed)
 
 
 def _check_references(pipeline: Pipeline, places: _Places, name: str, dataset: Dataset) -> None:
@@ -632,6 +632,12 @@ def _check_uses(pipeline: Pipeline, places: _Places, kinds: Mapping[str, Kind]) 
                 "is not a usable name of a verdict",
                 got=name,
                 hint="Use small letters, digits, - and _.",
+            )
+        if settings.compare[0] == settings.compare[1]:
+            raise ConfigError(
+                places.at(("validate", name, "compare")),
+                "must name two different datasets",
+                got=list(settings.compare),
             )
         for index, arm in enumerate(settings.compare):
             check(("validate", name, "compare", index), arm, "document")

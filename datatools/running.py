@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,6 +58,7 @@ class RunResult:
         verdicts: The verdicts by name.
         report: The report page, if one was written.
         problems: Why the run counts as failed; empty when it succeeded.
+        notes: Damaged input that the run was allowed to leave out.
         seconds: Wall time.
     """
 
@@ -67,6 +69,7 @@ class RunResult:
     verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     report: Path | None = None
     problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
     seconds: float = 0.0
 
     @property
@@ -143,14 +146,28 @@ def run(
                 name: runner.publish(name) for name in states if pipeline.datasets[name].publish
             }
         problems = _problems(pipeline.run, states)
-        result = RunResult(output, manifests, stages.events, problems=problems)
+        notes = [line for name, state in states.items() for line in _incomplete(name, state)]
+        notes = [line for line in notes if line not in problems]
+        result = RunResult(output, manifests, stages.events, problems=problems, notes=notes)
         _write_summary(pipeline, result)
         if only is None:
             result = _after(pipeline, result, watched)
+        else:
+            _forget_stale(pipeline, output, watched)
         result = _replace(result, seconds=time.monotonic() - started)
-        write_json(cache / "used.json", sorted({event.key for event in result.events}))
+        _remember_stages(cache, result, whole=limit is None and set(states) == set(pipeline.datasets))
         watched.finish(result)
     return result
+
+
+def _remember_stages(cache: Path, result: RunResult, *, whole: bool) -> None:
+    """Write which stages `gc` keeps: a partial run adds to those of the last whole one."""
+    path = cache / "used.json"
+    used = {event.key for event in result.events}
+    if not whole:
+        with contextlib.suppress(FileNotFoundError, IntegrityError, TypeError):
+            used |= set(read_json(path))
+    write_json(path, sorted(used))
 
 
 @contextlib.contextmanager
@@ -180,18 +197,32 @@ def _problems(settings: RunSettings, states: Mapping[str, DatasetState]) -> list
         if settings.on_input_error == "fail":
             if lost:
                 problems.append(f"{name}: {lost:,} of {entered:,} records quarantined ({reasons})")
-            for label, counts in state.inputs.items():
-                for item in counts.incomplete:
-                    problems.append(
-                        f"{name}: {label} could not read {item['path']} "
-                        f"bytes {item['start']:,} to {item['end']:,}: {item['detail']}"
-                    )
-        elif fraction > settings.max_quarantine_fraction:
+            problems += _incomplete(name, state)
+            continue
+        for label, counts in state.inputs.items():
+            unread = sum(item["end"] - item["start"] for item in counts.incomplete)
+            if unread > settings.max_quarantine_fraction * counts.size:
+                problems.append(
+                    f"{name}: {label} could not read {unread:,} of {counts.size:,}, more than the "
+                    f"allowed {settings.max_quarantine_fraction:.3%}"
+                )
+                problems += _incomplete(name, state)
+        if fraction > settings.max_quarantine_fraction:
             problems.append(
                 f"{name}: {lost:,} of {entered:,} records quarantined, more than the allowed "
                 f"{settings.max_quarantine_fraction:.3%} ({reasons})"
             )
     return problems
+
+
+def _incomplete(name: str, state: DatasetState) -> list[str]:
+    """Name the parts of the input that could not be read."""
+    return [
+        f"{name}: {label} could not read {item['path']} "
+        f"bytes {item['start']:,} to {item['end']:,}: {item['detail']}"
+        for label, counts in state.inputs.items()
+        for item in counts.incomplete
+    ]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -238,8 +269,56 @@ def _report(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Path:
     return page
 
 
-def _shards(result: RunResult, names: Sequence[str]) -> dict[str, list[str]]:
-    return {name: [shard["sha256"] for shard in result.datasets[name]["shards"]] for name in names}
+def _shards(output: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    manifests = {name: read_json(output / name / "manifest.json") for name in names}
+    return {name: [shard["sha256"] for shard in manifests[name]["shards"]] for name in names}
+
+
+def _train_key(pipeline: Pipeline, output: Path) -> str:
+    settings = pipeline.train
+    assert settings is not None
+    names = [n for n in (settings.pretrain, settings.instruct, settings.preference) if n]
+    return digest(
+        {
+            "train": settings.model_dump(mode="json"),
+            "seed": pipeline.seed,
+            "shards": _shards(output, names),
+            "versions": _training_versions(),
+        }
+    )
+
+
+def _verdict_key(pipeline: Pipeline, output: Path, name: str) -> str:
+    settings = pipeline.validate_[name]
+    return digest(
+        {
+            "validate": settings.model_dump(mode="json"),
+            "seed": pipeline.seed,
+            "shards": _shards(output, settings.compare),
+            "versions": _training_versions(),
+        }
+    )
+
+
+def _forget_stale(pipeline: Pipeline, output: Path, progress: _Watched) -> None:
+    """Delete numbers and pages about data that a partial run has replaced."""
+    results: list[tuple[Path, Callable[[], str]]] = []
+    if pipeline.train is not None:
+        results.append((output / "models" / "train.json", partial(_train_key, pipeline, output)))
+    for name in pipeline.validate_:
+        path = output / "verdicts" / f"{name}.json"
+        results.append((path, partial(_verdict_key, pipeline, output, name)))
+    for path, key in results:
+        mark = path.with_suffix(".key")
+        try:
+            fresh = mark.read_text() == key()
+        except FileNotFoundError:
+            fresh = not path.exists()
+        if not fresh:
+            for stale in (mark, path, path.with_suffix(".receipts.parquet")):
+                stale.unlink(missing_ok=True)
+            (output / "report.html").unlink(missing_ok=True)
+            progress.message(f"{path} was about other data and is gone: run the whole pipeline")
 
 
 def _kept(
@@ -266,14 +345,7 @@ def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
     settings = pipeline.train
     assert settings is not None
     names = [n for n in (settings.pretrain, settings.instruct, settings.preference) if n]
-    key = digest(
-        {
-            "train": settings.model_dump(mode="json"),
-            "seed": pipeline.seed,
-            "shards": _shards(result, names),
-            "versions": _training_versions(),
-        }
-    )
+    key = _train_key(pipeline, result.output)
     path = result.output / "models" / "train.json"
 
     def make() -> None:
@@ -300,14 +372,7 @@ def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
 
 def _verdict(pipeline: Pipeline, result: RunResult, name: str, progress: _Watched) -> Any:
     settings = pipeline.validate_[name]
-    key = digest(
-        {
-            "validate": settings.model_dump(mode="json"),
-            "seed": pipeline.seed,
-            "shards": _shards(result, settings.compare),
-            "versions": _training_versions(),
-        }
-    )
+    key = _verdict_key(pipeline, result.output, name)
     folder = result.output / "verdicts"
     path = folder / f"{name}.json"
 

@@ -123,6 +123,11 @@ def _check(
     shards = [_measure(folder, entry, problems) for entry in manifest["shards"]]
     for entry in manifest["files"]:
         _measure(folder, entry, problems)
+    known = {entry["path"] for entry in [*manifest["shards"], *manifest["files"]]}
+    for extra in sorted(folder.rglob("*-of-*.parquet")):
+        relative = extra.relative_to(folder).as_posix()
+        if relative not in known:
+            problems.append(f"{relative} is not in the manifest, but readers would take it in")
     rows = sum(shard["rows"] for shard in shards)
     if rows != manifest["rows"]:
         problems.append(f"the shards hold {rows} records, the manifest says {manifest['rows']}")

@@ -532,10 +532,11 @@ def test_a_step_used_twice_is_labelled_by_number():
     assert labels == ["ReadWarc", "ExactDedup", "Split", "ExactDedup#2"]
 
 
-def test_every_step_is_told_the_seed_of_the_pipeline():
+def test_only_steps_that_draw_are_told_the_seed_of_the_pipeline():
     pages = Dataset(steps=(steps.ReadWarc(paths=("a",)), steps.Split()))
     job = Pipeline(name="x", seed=7, datasets={"a": pages}, output="o").job()
-    assert {link.context.seed for link in job.datasets[0].links} == {7}
+    assert [link.context.seed for link in job.datasets[0].links] == [0, 7]
+    assert job.seed == 7
 
 
 # --------------------------------------------------------------------------------------------------

@@ -72,7 +72,12 @@ def test_input_that_ends_too_early_fails_a_run_that_does_not_allow_it(tmp_path):
         f"pages: ReadWarc could not read cut.warc.gz bytes {start:,} to {end:,}: "
     )
     assert strict.datasets["pages"]["rows"] == 1
-    assert run_job(tmp_path / "out", datasets, on_input_error="quarantine").ok
+    lax = {"on_input_error": "quarantine", "max_quarantine_fraction": 0.5}
+    allowed = run_job(tmp_path / "out", datasets, **lax)
+    assert allowed.ok
+    assert list(allowed.notes) == [problem]
+    few = {"on_input_error": "quarantine", "max_quarantine_fraction": 0.01}
+    assert problem in run_job(tmp_path / "out", datasets, **few).problems
 
 
 # --------------------------------------------------------------------------------------------------

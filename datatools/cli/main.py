@@ -7,6 +7,7 @@ stdout is data, stderr is progress and messages. Exit codes: 0 ok, 1 a failed ch
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -71,6 +72,9 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> Any:
     """Run the command line and exit."""
     never_fail()
+    # A console script cannot import what lies beside the pipeline, as `python -m` can. Last, so
+    # that nothing there takes the place of an installed module.
+    sys.path.append(os.getcwd())
     try:
         code = cli.main(args, prog_name="datatools", standalone_mode=False)
     except click.ClickException as error:

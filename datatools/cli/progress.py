@@ -105,3 +105,10 @@ def echo_problems(problems: list[str]) -> None:
     for problem in problems:
         echo("problem: ", fg="yellow", nl=False, err=True)
         echo(problem, err=True)
+
+
+def echo_notes(notes: list[str]) -> None:
+    """Show what a run that succeeded left out."""
+    for note in notes:
+        echo("note: ", fg="cyan", nl=False, err=True)
+        echo(note, err=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import orjson
 
-from datatools.cli.progress import ShownProgress, echo_problems
+from datatools.cli.progress import ShownProgress, echo_notes, echo_problems
 
 __all__ = ["command"]
 
@@ -62,18 +62,20 @@ def command(
         )
     else:
         _say(result)
+    echo_notes(list(result.notes))
     echo_problems(list(result.problems))
     return 0 if result.ok else 1
 
 
 def _say(result: object) -> None:
+    from datatools.engine.ledger import EXPANDED, MERGED
     from datatools.running import RunResult
 
     assert isinstance(result, RunResult)
     width = max((len(name) for name in result.datasets), default=0)
     for name, manifest in result.datasets.items():
         ledger = manifest["ledger"]
-        gone = sum(ledger["dropped"].values())
+        gone = sum(n for reason, n in ledger["dropped"].items() if reason not in (EXPANDED, MERGED))
         lost = sum(ledger["quarantined"].values())
         click.echo(
             f"{name:<{width}}  {manifest['rows']:>9,} {manifest['kind']} records"

@@ -70,11 +70,13 @@ class Job:
         name: The pipeline's name.
         datasets: In topological order.
         shard_bytes: Target bytes of text in a published shard.
+        seed: The pipeline's seed, told in manifests.
     """
 
     name: str
     datasets: tuple[DatasetPlan, ...]
     shard_bytes: int
+    seed: int = 0
 
     def dataset(self, name: str) -> DatasetPlan:
         """Return the dataset of that name."""

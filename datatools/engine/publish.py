@@ -255,6 +255,11 @@ def card(manifest: Mapping[str, Any], exports: Sequence[Export]) -> str:
     lines += [
         f"{manifest['rows']:,} {manifest['kind']} records, made by the pipeline "
         f"`{manifest['pipeline']}` with datatools {manifest['versions']['datatools']}.",
+        *(
+            ["", "**A trial: the run read only the first records of its input.**"]
+            if "limited" in manifest
+            else []
+        ),
         "",
         "| split | shards | records |",
         "|---|---|---|",

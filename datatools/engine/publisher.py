@@ -182,7 +182,7 @@ class Publisher:
                 {"source": source, "license": license_, "rows": rows}
                 for (source, license_), rows in sorted(origins.items())
             ],
-            "seed": state.plan.links[0].context.seed if state.plan.links else 0,
+            "seed": self._job.seed,
             "versions": _versions(),
             **({"limited": self._limit} if self._limit is not None else {}),
         }

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from datatools.engine.executors.base import Done, Executor, ForeignError
 from datatools.engine.progress import Progress
-from datatools.engine.store import digest, disk_error, fsync_directory, read_json, write_json
+from datatools.engine.store import (
+    digest,
+    disk_error,
+    file_sha256,
+    fsync_directory,
+    read_json,
+    write_json,
+)
 from datatools.engine.tasks import Body, Output, Task
 from datatools.errors import DataError, DatatoolsError, IntegrityError
 
@@ -112,6 +119,7 @@ class Stages:
                 "name": name,
                 "key": hashed,
                 "outputs": [output.to_json() for output in ordered],
+                "times": self._times(ordered),
             },
         )
         for task in tasks:
@@ -126,22 +134,41 @@ class Stages:
         self.events.append(StageEvent(name, key, cached, len(outputs), ran, seconds))
         self.progress.stage_ended(name, cached=cached)
 
-    def _whole(self, outputs: Sequence[Output]) -> bool:
+    def _whole(self, outputs: Sequence[Output], times: Mapping[str, int]) -> bool:
+        """Return whether the parts are there as committed.
+
+        A published file is the same file as its part, by hard link, so whoever edits it edits the
+        cache. Its time tells; its digest decides.
+        """
         for output in outputs:
             for part in output.parts.values():
+                path = self.root / part.path
                 try:
-                    if os.stat(self.root / part.path).st_size != part.bytes:
+                    status = os.stat(path)
+                    if status.st_size != part.bytes:
+                        return False
+                    if times.get(part.path, status.st_mtime_ns) != status.st_mtime_ns and (
+                        file_sha256(path) != part.sha256
+                    ):
+                        path.unlink()
+                        self.progress.message(f"{part.path} was changed: it is made again")
                         return False
                 except OSError:
                     return False
         return True
 
+    def _times(self, outputs: Sequence[Output]) -> dict[str, int]:
+        paths = [part.path for output in outputs for part in output.parts.values()]
+        return {path: os.stat(self.root / path).st_mtime_ns for path in paths}
+
     def _committed(self, manifest: Path) -> list[Output] | None:
         try:
-            outputs = [Output.from_json(output) for output in read_json(manifest)["outputs"]]
+            value = read_json(manifest)
+            outputs = [Output.from_json(output) for output in value["outputs"]]
+            times = dict(value["times"])
         except (FileNotFoundError, IntegrityError, KeyError, TypeError):
             return None
-        return outputs if self._whole(outputs) else None
+        return outputs if self._whole(outputs, times) else None
 
     def _task_done(self, task: Task) -> bool:
         try:
@@ -150,7 +177,7 @@ class Stages:
             return False
         except (IntegrityError, KeyError, TypeError):
             output = None  # torn by a power cut
-        if output is not None and self._whole([output]):
+        if output is not None and self._whole([output], {}):
             return True
         task.record.unlink()
         return False

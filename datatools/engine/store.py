@@ -266,7 +266,7 @@ def _verify(path: Path, ref: PartRef) -> None:
         raise IntegrityError(
             str(path), "is missing from the cache", hint="Run `datatools gc` and run again."
         ) from None
-    seen = (ref.sha256, stat.st_mtime_ns, stat.st_ino)
+    seen = (ref.sha256, stat.st_ctime_ns, stat.st_ino)
     if seen in _verified:
         return
     found = file_sha256(path) if stat.st_size == ref.bytes else f"{stat.st_size} bytes"

@@ -71,7 +71,7 @@ class Context:
     """All that a step may know of the run it is part of.
 
     Attributes:
-        seed: The pipeline's seed.
+        seed: The pipeline's seed; 0 for a step that does not say that it `draws`.
         label: The step's label in its dataset, its class name unless that name occurs twice.
     """
 
@@ -235,6 +235,9 @@ class Step(BaseModel, abc.ABC):
     """Whether a stage ends after this step, because it is expensive to repeat."""
     risky: ClassVar[bool] = False
     """Whether the verb runs in a fenced child process (parsers of hostile input, user code)."""
+    draws: ClassVar[bool] = False
+    """Whether the step uses the pipeline's seed. A step that does not is given the seed 0, so that
+    another seed recomputes only what draws."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose versions are part of the result's key."""
 

@@ -73,17 +73,18 @@ def main() -> None:
     sys.path[:] = receive(requests)
     from datatools.engine.tasks import close_chains
 
-    replies.write(packed("ready"))
-    replies.flush()
-    while True:
-        try:
-            index = receive(requests)
-        except EOFError:
-            close_chains()
-            # Taking the interpreter down in order costs half a second and frees nothing we hold.
-            os._exit(0)
-        replies.write(packed(_result(index, requests)))
+    try:
+        replies.write(packed("ready"))
         replies.flush()
+        while True:
+            index = receive(requests)
+            replies.write(packed(_result(index, requests)))
+            replies.flush()
+    except (EOFError, BrokenPipeError):
+        # The driver has gone, or has no more work. Taking the interpreter down in order would cost
+        # half a second and free nothing we hold.
+        close_chains()
+        os._exit(0)
 
 
 def _result(index: int, requests: BinaryIO) -> Result:

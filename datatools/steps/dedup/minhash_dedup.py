@@ -42,6 +42,7 @@ class MinHashDedup(Global):
     """
 
     version: ClassVar[int] = 1
+    draws: ClassVar[bool] = True
 
     threshold: float = Field(0.8, gt=0, le=1)
     """Jaccard similarity of shingle sets from which a document counts as a duplicate, in (0, 1].

@@ -73,6 +73,7 @@ def expand(paths: Sequence[str], *, where: str) -> list[InputFile]:
         datatools.errors.ConfigError: ReadJsonl.paths: no file matches (got 'no/such/file.jsonl')...
     """
     found: dict[str, InputFile] = {}
+    named: dict[str, str] = {}
     for path in paths:
         files = _remote(path, where) if _SCHEME.match(path) else _local(path, where)
         for file in files:
@@ -84,6 +85,14 @@ def expand(paths: Sequence[str], *, where: str) -> list[InputFile]:
                     got=[other.path, file.path],
                     hint="Use one pattern over their common folder, or read them as two datasets.",
                 )
+            place = file.path if _SCHEME.match(path) else os.path.realpath(file.path)
+            if named.setdefault(place, file.relpath) != file.relpath:
+                raise ConfigError(
+                    where,
+                    "one file is named twice, so its records would be read twice",
+                    got=file.path,
+                    hint="Leave out one of the paths that match it.",
+                )
     return [found[name] for name in sorted(found)]
 
 
@@ -93,7 +102,10 @@ def _local(pattern: str, where: str) -> Iterator[InputFile]:
         return
     if os.path.isdir(pattern):
         raise ConfigError(
-            where, "names a folder", got=pattern, hint=f"Write {pattern.rstrip('/')}/** or /*.gz."
+            where,
+            "names a folder",
+            got=pattern,
+            hint=f"Write {pattern.rstrip('/')}/** for what is in it.",
         )
     base = _fixed_part(pattern)
     matched = False

@@ -35,6 +35,7 @@ class GroupPrompts(Global):
     """
 
     version: ClassVar[int] = 1
+    draws: ClassVar[bool] = True
     takes: ClassVar[Kind | None] = "thread"
 
     threshold: float = Field(0.7, gt=0, le=1)

@@ -30,6 +30,7 @@ class Shuffle(Global):
     """
 
     version: ClassVar[int] = 1
+    draws: ClassVar[bool] = True
     takes: ClassVar[Kind | None] = None
 
     def reads(self) -> frozenset[str]:

@@ -28,7 +28,8 @@ class Split(Global):
     pairs of one question fall on the same side everywhere.
 
     With `hold_with`, documents follow their questions: a page is held out exactly when one of its
-    threads' groups is. Pages without threads are drawn by their own id.
+    threads' groups is. Pages without threads are drawn by their own id; one that quotes a held-out
+    question without saying so in markup is not found out.
 
     Example:
         >>> frame = pl.DataFrame({"text": ["a", "b", "c", "d"], "id": list("abcd")})
@@ -38,6 +39,7 @@ class Split(Global):
     """
 
     version: ClassVar[int] = 1
+    draws: ClassVar[bool] = True
     takes: ClassVar[Kind | None] = None
 
     validation: float = Field(0.1, ge=0, lt=1)
