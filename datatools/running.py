@@ -155,7 +155,9 @@ def run(
         else:
             _forget_stale(pipeline, output, watched)
         result = _replace(result, seconds=time.monotonic() - started)
-        _remember_stages(cache, result, whole=limit is None and set(states) == set(pipeline.datasets))
+        _remember_stages(
+            cache, result, whole=limit is None and set(states) == set(pipeline.datasets)
+        )
         watched.finish(result)
     return result
 
