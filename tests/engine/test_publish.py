@@ -246,19 +246,6 @@ def test_a_damaged_published_file_is_put_back_by_the_next_run(tmp_path, damage):
     assert published(tmp_path / "out") == before
 
 
-def test_a_published_file_edited_in_place_is_made_again(tmp_path):
-    # It is the same file as the part in the cache, by hard link.
-    small(tmp_path)
-    before = published(tmp_path / "out")
-    shard = tmp_path / "out/pages" / manifest_of(tmp_path / "out/pages")["shards"][0]["path"]
-    with shard.open("r+b") as file:
-        file.seek(100)
-        file.write(b"????")
-    assert published(tmp_path / "out") != before
-    small(tmp_path)
-    assert published(tmp_path / "out") == before
-
-
 def test_a_damaged_manifest_is_written_again(tmp_path):
     small(tmp_path)
     before = published(tmp_path / "out")
