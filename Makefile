@@ -21,7 +21,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(PIP) --editable '.[dev,ray]'
+	$(PIP) --editable '.[dev,ray,s3]'
 	touch $@
 
 install: $(VENV)/.core
@@ -55,6 +55,7 @@ docs: $(VENV)/.core
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/end_to_end.py --json
+	$(BIN)/python benchmarks/dedup.py --json
 
 clean:
 	rm -rf $(VENV) out samples

@@ -96,14 +96,7 @@ def ours(kind: str, source: Path, out: Path, workers: int) -> Path:
 
 def measure(kind: str, source: Path, work: Path, workers: int, runs: int) -> dict[str, object]:
     """Return both sides' medians over `runs` runs in turn."""
-    peer = peer_environment(
-        "datatrove",
-        "datatrove[io,processing]",
-        "spacy",
-        "orjson",
-        "resiliparse>=2.0.1,<3",
-        "lxml_html_clean",
-    )
+    peer = peer_environment("datatrove")
     script = str(HERE / "peers" / "datatrove_run.py")
     sides: dict[str, list[tuple[float, int, dict[str, int]]]] = {"datatools": [], "datatrove": []}
     for number in range(runs):

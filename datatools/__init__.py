@@ -5,6 +5,7 @@ The public Python API. Names load when they are first used, so that importing th
     Pipeline, Dataset, load_pipeline, run      the whole job
     steps                                      its parts, also on a frame in memory
     open_dataset                               reads what a run published
+    DedupIndex                                 what was kept so far, to dedup against
     plan, explain, verify                      questions about a run
     compare                                    a verdict on two datasets
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datatools import steps
     from datatools.dataset import open_dataset
+    from datatools.dedup_index import DedupIndex
     from datatools.errors import DatatoolsError
     from datatools.explaining import explain
     from datatools.judge.compare import compare
@@ -37,6 +39,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "Dataset": "pipeline",
     "DatatoolsError": "errors",
+    "DedupIndex": "dedup_index",
     "Pipeline": "pipeline",
     "RunSettings": "pipeline",
     "TrainSettings": "pipeline",
@@ -53,6 +56,7 @@ _WHERE = {
 __all__ = [
     "Dataset",
     "DatatoolsError",
+    "DedupIndex",
     "Pipeline",
     "RunSettings",
     "TrainSettings",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from datatools.engine.lock import held
-from datatools.engine.store import drop_stale_temporaries, read_json
 from datatools.errors import DataError, IntegrityError
-from datatools.running import cache_of
+from datatools.outputs import output_at
 
 __all__ = ["Collected", "collect"]
 
@@ -34,7 +31,8 @@ def collect(output: Path | str, *, everything: bool = False, limit: int | None =
     """Remove stages that the last run did not use.
 
     Args:
-        output: A pipeline's output folder.
+        output: A pipeline's output, a folder or a URL. Of a URL, this machine's scratch folder is
+            emptied, too.
         everything: Remove the stages that it used too.
         limit: After that, remove the least recently made ones until this many bytes are left.
 
@@ -42,29 +40,25 @@ def collect(output: Path | str, *, everything: bool = False, limit: int | None =
         DataError: The output has no cache.
         OutputHeldError: A run is using it.
     """
-    cache = cache_of(Path(output))
-    if not cache.is_dir():
-        raise DataError(str(output), "has no cache", hint="Give the `output:` of a pipeline.")
-    with held(Path(output), "datatools gc"):
-        drop_stale_temporaries(cache)
+    there = output_at(output)
+    if not there.has_cache():
+        raise DataError(there.address, "has no cache", hint="Give the `output:` of a pipeline.")
+    with there.held("datatools gc"):
+        store = there.store
+        store.sweep()
         try:
-            used = set() if everything else set(read_json(cache / "used.json"))
+            used = set() if everything else set(store.read("used.json"))
         except (FileNotFoundError, IntegrityError):
             used = set()
-        stages = sorted((cache / "stages").glob("*"), key=lambda path: path.stat().st_mtime)
-        sizes = {path: _size(path) for path in stages}
-        gone = [path for path in stages if path.name not in used]
-        left = sum(sizes[path] for path in stages if path not in gone)
-        for path in stages:
+        stages = store.stages()
+        oldest_first = sorted(stages, key=lambda key: stages[key].made)
+        gone = [key for key in oldest_first if key not in used]
+        left = sum(stages[key].bytes for key in stages if key in used)
+        for key in oldest_first:
             if limit is None or left <= limit:
                 break
-            if path not in gone:
-                gone.append(path)
-                left -= sizes[path]
-        for path in gone:
-            shutil.rmtree(path)
-        return Collected(len(gone), sum(sizes[path] for path in gone), left)
-
-
-def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            if key in used:
+                gone.append(key)
+                left -= stages[key].bytes
+        store.remove_stages(gone)
+        return Collected(len(gone), sum(stages[key].bytes for key in gone), left)

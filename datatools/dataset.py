@@ -17,7 +17,9 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from datatools.errors import ConfigError, DataError, IntegrityError, nearest
+from datatools.engine.ledger import StepCounts, emptied_by
+from datatools.errors import ConfigError, DataError, IntegrityError, nearest, suggestion
+from datatools.outputs import dataset_at_hand
 
 __all__ = ["Dataset", "ShardFile", "open_dataset"]
 
@@ -81,6 +83,23 @@ class Dataset:
             return ()
         return tuple(pl.read_parquet_schema(self.path / self.shards[0].path))
 
+    @property
+    def empty_because(self) -> str:
+        """Which step left no record, here or in a dataset that this one was made from.
+
+        Of an empty dataset only; datasets that are not published cannot be asked.
+        """
+        steps = self.manifest.get("steps", [])
+        told = emptied_by({s["label"]: StepCounts.from_json(s["counts"]) for s in steps})
+        if told is not None:
+            return told
+        parents = list(self.manifest.get("from", []))
+        for folder in (self.path.parent / parent for parent in parents):
+            parent = open_dataset(folder) if (folder / MANIFEST).is_file() else None
+            if parent is not None and not parent.manifest["rows"]:
+                return f"none came from {parent.name}, where {parent.empty_because}"
+        return f"none came from {', '.join(parents) or 'its input'}"
+
     def rows(self, split: str) -> int:
         """Return the number of rows of a split.
 
@@ -122,10 +141,22 @@ class Dataset:
         if not shards:
             raise ConfigError(
                 str(self.path),
-                f"has no split {split!r}",
-                hint=f"It has {', '.join(self.splits) or 'none'}.",
+                "has no such split",
+                got=split,
+                hint=suggestion(split, self.splits),
             )
         return shards
+
+
+def _datasets_near(folder: Path) -> str:
+    """Say which datasets the user may have meant by a folder that is none."""
+    inside = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    if inside:
+        return f"It holds {'some' if len(inside) > 1 else 'one'}: {', '.join(map(str, inside))}."
+    beside = [str(path.parent) for path in sorted(folder.parent.glob(f"*/{MANIFEST}"))]
+    if beside:
+        return suggestion(str(folder), beside)
+    return "Point at OUT/<dataset> of a finished run."
 
 
 def open_dataset(path: str | PathLike[str]) -> Dataset:
@@ -135,7 +166,8 @@ def open_dataset(path: str | PathLike[str]) -> Dataset:
     Parquet footers alone; no row is read.
 
     Args:
-        path: Folder with `manifest.json` and the shards it lists.
+        path: Folder with `manifest.json` and the shards it lists, or its URL: what changed of it
+            since it was last opened is then brought to this machine.
 
     Raises:
         DataError: The folder has no manifest, or the manifest is not one of a dataset.
@@ -154,13 +186,13 @@ def open_dataset(path: str | PathLike[str]) -> Dataset:
         >>> dataset.splits, dataset.rows("train"), dataset.frame("train")["text"].to_list()
         (('train',), 1, ['안녕하세요'])
     """
-    folder = Path(path)
+    folder = dataset_at_hand(path)
     file = folder / MANIFEST
     if not file.is_file():
         raise DataError(
             str(folder),
             f"is not a published dataset: it has no {MANIFEST}",
-            hint="Point at OUT/<dataset> of a finished run.",
+            hint=_datasets_near(folder),
         )
     try:
         manifest = json.loads(file.read_bytes())

@@ -25,6 +25,7 @@ __all__ = [
     "OutputHeldError",
     "UnsupportedFormatError",
     "nearest",
+    "suggestion",
 ]
 
 
@@ -39,6 +40,18 @@ def nearest(got: str, names: Iterable[str]) -> str | None:
     folded = {name.lower().replace("-", "_"): name for name in names}
     close = difflib.get_close_matches(got.lower().replace("-", "_"), folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None
+
+
+def suggestion(got: str, names: Iterable[str]) -> str:
+    """Return a hint for a name that does not exist: the nearest one, else all there are.
+
+    Example:
+        >>> suggestion("claen", ["pages", "clean"]), suggestion("x", ["pages", "clean"])
+        ("Did you mean 'clean'?", 'Known: pages, clean.')
+    """
+    names = list(names)
+    close = nearest(got, names)
+    return f"Did you mean {close!r}?" if close else f"Known: {', '.join(names) or 'none'}."
 
 
 class DatatoolsError(Exception):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
 
-from datatools.engine.store import read_json
-from datatools.errors import DataError, IntegrityError, nearest
-from datatools.verifying import published
+from datatools.errors import DataError, nearest
+from datatools.looking_up import FATES, manifest_of, reading
+from datatools.outputs import output_at
+from datatools.replacing import Replaced, Survivor, replaced_by, survivor_of
+from datatools.verifying import left_over, published
 
 __all__ = ["Life", "Station", "explain"]
 
@@ -32,7 +34,8 @@ class Station:
         reason: The reason code.
         rule: `measure value, rule threshold` of a filter's decision, in words.
         detail: The step's evidence, decoded where it is JSON.
-        survivor: The id of the document that stayed in its place.
+        survivor: The record that stayed in its place, and what became of that one.
+        replaced: The records that it replaced, if it did.
         signals: What was measured on it.
         origin: Input file and offset.
         url: Its address.
@@ -47,7 +50,8 @@ class Station:
     reason: str | None = None
     rule: str | None = None
     detail: Any = None
-    survivor: str | None = None
+    survivor: Survivor | None = None
+    replaced: Replaced | None = None
     signals: Mapping[str, Any] | None = None
     origin: str | None = None
     url: str | None = None
@@ -62,22 +66,26 @@ class Life:
 
 
 def explain(output: Path | str, asked: str) -> Life:
-    """Tell what became of a record.
+    """Tell what became of a record, in the datasets that the pipeline has now.
 
     Args:
-        output: A pipeline's output folder.
+        output: A pipeline's output, a folder or a URL.
         asked: The id of a record, at least 8 digits of it, or a page's URL.
 
     Raises:
         DataError: No dataset knows it.
         IntegrityError: A published file is damaged.
     """
-    folders = published(Path(output))
+    there = output_at(output)
+    there.bring_datasets()
+    folders = published(there.folder)
+    for name in left_over(there.folder):
+        del folders[name]
     order = _order(folders)
     found: list[Station] = []
     ids: set[str] = set()
     for name in order:
-        stations = _stations(name, folders[name], asked, ids)
+        stations = _stations(name, folders, asked, ids)
         found += stations
         ids |= {station.id for station in stations}
     if not found:
@@ -86,12 +94,13 @@ def explain(output: Path | str, asked: str) -> Life:
             f"is not in any dataset of {output}",
             hint=_suggest(folders, asked),
         )
-    return Life(asked, found)
+    replaced = replaced_by(folders, ids)
+    return Life(asked, [replace(s, replaced=replaced.get((s.dataset, s.id))) for s in found])
 
 
 def _order(folders: Mapping[str, Path]) -> list[str]:
     """Return dataset names, parents before children."""
-    parents = {name: list(_manifest(folder)["from"]) for name, folder in folders.items()}
+    parents = {name: list(manifest_of(folder)["from"]) for name, folder in folders.items()}
     ordered: list[str] = []
 
     def visit(name: str) -> None:
@@ -118,11 +127,12 @@ def _matches(columns: Sequence[str], asked: str, ids: set[str]) -> pl.Expr:
     return pl.any_horizontal([condition.fill_null(False) for condition in conditions])
 
 
-def _stations(name: str, folder: Path, asked: str, ids: set[str]) -> list[Station]:
+def _stations(name: str, folders: Mapping[str, Path], asked: str, ids: set[str]) -> list[Station]:
+    folder = folders[name]
     stations: list[Station] = []
-    for shard in _manifest(folder)["shards"]:
+    for shard in manifest_of(folder)["shards"]:
         path = folder / shard["path"]
-        with _reading(path):
+        with reading(path):
             columns = [c for c in ("id", "url", "doc_id") if c in pl.read_parquet_schema(path)]
             rows = (
                 pl.scan_parquet(path, glob=False)
@@ -133,43 +143,19 @@ def _stations(name: str, folder: Path, asked: str, ids: set[str]) -> list[Statio
             )
         if rows.height:
             path = folder / "sidecar" / shard["path"]
-            with _reading(path):
+            with reading(path):
                 beside = pl.read_parquet(path, glob=False)
             for row in rows.iter_rows(named=True):
                 stations.append(_published(name, shard["path"], row, beside))
-    fates = _fates(folder)
-    gone = fates.filter(_matches(fates.columns, asked, ids))
-    stations += [_gone(name, row) for row in gone.iter_rows(named=True)]
+    path = folder / FATES
+    with reading(path):
+        gone = (
+            pl.scan_parquet(path, glob=False)
+            .filter(_matches(("id", "url"), asked, ids))
+            .collect(engine="streaming")
+        )
+    stations += [_gone(name, folders, row) for row in gone.iter_rows(named=True)]
     return stations
-
-
-def _manifest(folder: Path) -> Mapping[str, Any]:
-    path = folder / "manifest.json"
-    manifest = read_json(path)
-    if not isinstance(manifest, Mapping) or not all(
-        isinstance(manifest.get(name), list) for name in ("from", "shards")
-    ):
-        raise IntegrityError(str(path), "is not the manifest of a dataset", hint=_DAMAGED)
-    return manifest
-
-
-def _fates(folder: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    path = folder / "sidecar" / "fates.parquet"
-    with _reading(path):
-        return pl.read_parquet(path, columns=columns, glob=False)
-
-
-_DAMAGED = "`datatools verify` says what is damaged; `datatools gc --all` and a new run mend it."
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Tell of a file that is gone or damaged as an `IntegrityError`."""
-    try:
-        yield
-    except (OSError, pl.exceptions.PolarsError) as error:
-        problem = str(error).partition("\n")[0]
-        raise IntegrityError(str(path), f"cannot be read: {problem}", hint=_DAMAGED) from error
 
 
 def _published(name: str, path: str, row: Mapping[str, Any], beside: pl.DataFrame) -> Station:
@@ -188,12 +174,11 @@ def _published(name: str, path: str, row: Mapping[str, Any], beside: pl.DataFram
     )
 
 
-def _gone(name: str, row: Mapping[str, Any]) -> Station:
+def _gone(name: str, folders: Mapping[str, Path], row: Mapping[str, Any]) -> Station:
     detail: Any = row["detail"]
-    survivor = None
     if isinstance(detail, str) and detail.startswith("{"):
-        detail = orjson.loads(detail)
-        survivor = detail.get("survivor")
+        with contextlib.suppress(orjson.JSONDecodeError):  # a step's own words
+            detail = orjson.loads(detail)
     rule = None
     if row["measure"] is not None:
         undefined = row["value"] is None
@@ -208,7 +193,7 @@ def _gone(name: str, row: Mapping[str, Any]) -> Station:
         reason=row["reason"],
         rule=rule,
         detail=detail,
-        survivor=survivor,
+        survivor=survivor_of(folders, name, row),
         url=row["url"],
     )
 
@@ -216,6 +201,9 @@ def _gone(name: str, row: Mapping[str, Any]) -> Station:
 def _suggest(folders: Mapping[str, Path], asked: str) -> str:
     urls: list[str] = []
     for folder in folders.values():
-        urls += _fates(folder, ["url"])["url"].drop_nulls().head(2000).to_list()
+        path = folder / FATES
+        with reading(path):
+            known = pl.scan_parquet(path, glob=False).select(pl.col("url").drop_nulls())
+            urls += known.head(2000).collect()["url"].to_list()
     close = nearest(asked, urls) if "/" in asked else None
     return f"Did you mean {close}?" if close else "Give an id (or 8 digits of it) or a page's URL."

@@ -40,13 +40,14 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Final, Literal, TypeAlias
+from typing import BinaryIO, Final, Literal, TypeAlias, get_args
 
 import psutil
 
 from datatools.errors import ConfigError, DatatoolsError
+from datatools.heartbeat import beat
 
-__all__ = ["Factory", "Fence", "Fenced", "FencedReason"]
+__all__ = ["FENCED_REASONS", "Factory", "Fence", "Fenced", "FencedReason"]
 
 Factory: TypeAlias = Callable[[], Callable[[bytes], bytes]]
 """A picklable callable that builds, in the child, the function to run. It is pickled by module and
@@ -54,6 +55,7 @@ name, so it must be importable: no lambda, nothing defined in the main script. `
 is fine."""
 
 FencedReason = Literal["fence_timeout", "fence_memory", "fence_crash", "fence_error"]
+FENCED_REASONS: Final[tuple[FencedReason, ...]] = get_args(FencedReason)
 
 _FRAME_BYTES: Final = 4 << 20
 _PIPE_BYTES: Final = 1 << 20  # the most an unprivileged process may ask for: pipe(7)
@@ -145,11 +147,13 @@ class Fence:
         self._child: _Child | None = None
         self._lock = threading.Lock()
 
-    def run(self, items: Sequence[bytes]) -> list[bytes | Fenced]:
+    def run(self, items: Sequence[bytes], *, again: bool = True) -> list[bytes | Fenced]:
         """Return the function's result for each item, in order, or why there is none.
 
         Args:
             items: What the function takes, one call each. No items, no child.
+            again: Whether an item that is lost is tried once more, alone. Without, an item may be
+                blamed for what its neighbours left behind: for callers who look closer themselves.
 
         Returns:
             One result per item. Results already there are kept when a later item fails.
@@ -160,7 +164,7 @@ class Fence:
         """
         with self._lock:
             try:
-                return self._run(items)
+                return self._run(items, again)
             except BaseException:
                 # Interrupted between two frames of the conversation: this child is of no more use.
                 self._drop()
@@ -182,7 +186,7 @@ class Fence:
     ) -> None:
         self.close()
 
-    def _run(self, items: Sequence[bytes]) -> list[bytes | Fenced]:
+    def _run(self, items: Sequence[bytes], again: bool) -> list[bytes | Fenced]:
         results: list[bytes | Fenced] = []
         stillborn = 0
         while len(results) < len(items):
@@ -192,7 +196,8 @@ class Fence:
             if attempt.loss is None:
                 continue
             if attempt.blamed:
-                results.append(self._attempt_alone(items[len(results)]))
+                lost = items[len(results)]
+                results.append(self._attempt_alone(lost) if again else attempt.loss)
                 stillborn = 0
             else:
                 # Died between items (an idle child can be killed by anyone): nobody's fault.
@@ -367,6 +372,7 @@ class _Child:
         answers: list[tuple[int, bytes]] = []
         progressed = watched = time.monotonic()
         while True:
+            beat()  # the limits watched here see to it that this ends
             ready = {fd for fd, _ in poll.poll(_WATCH_S * 1000)}
             if self._to_child in ready:
                 unsent = self._send(unsent)

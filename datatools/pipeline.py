@@ -95,11 +95,19 @@ class RunSettings(_Settings):
     """How the job runs. Nothing here changes what comes out."""
 
     executor: Literal["inline", "processes", "ray"] = "processes"
-    """Where tasks run: this process, worker processes, or a Ray cluster."""
+    """Where tasks run: this process (which dies with a record that kills), worker processes, or a
+    Ray cluster."""
     workers: int | None = Field(None, ge=1)
     """Worker processes; None takes one per core."""
     memory: Size = 4_000_000_000
-    """Bytes that global steps may hold at once; smaller means more, smaller partitions."""
+    """Bytes that global steps may hold at once; smaller means more, smaller partitions. A worker
+    process that holds more than its share (at least 1 GiB) after a task is replaced."""
+    stall_s: float = Field(600.0, gt=0)
+    """Seconds without progress (a batch's next step, the reader's next records) after which a
+    worker counts as hung and is replaced. Its records are then tried behind the fence; one that
+    takes more than a tenth of this in CPU time, or four tenths on the clock, is quarantined. Raise
+    it for steps that take minutes for one record. Not watched: dedup and other steps that see
+    everything, publishing, and `executor: inline`."""
     on_input_error: Literal["fail", "quarantine"] = "fail"
     """What quarantined records and damaged input mean: `fail` ends with exit code 1 after
     publishing, `quarantine` only above `max_quarantine_fraction`."""
@@ -138,7 +146,7 @@ class Pipeline(_Settings):
     run: RunSettings = RunSettings()
     """How the job runs."""
     output: str = Field(min_length=1)
-    """Folder that the job writes to."""
+    """Folder that the job writes to, or a URL that fsspec writes to: `s3://bucket/corpus/v1`."""
 
     @pydantic.field_validator("output")
     @classmethod
@@ -190,7 +198,8 @@ def load_pipeline(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
         raise ConfigError(where, "there is no such file", hint=hint) from None
     except (OSError, ValueError) as error:  # a folder, a name too long, bytes that are no text
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(where, f"cannot be read: {reason}") from None
+        hint = "Give the path of a pipeline file, YAML in UTF-8."
+        raise ConfigError(where, f"cannot be read: {reason}", hint=hint) from None
     document = parse(text, where)
     for override in overrides:
         document = _override(document, override)
@@ -211,15 +220,16 @@ def _override(document: Document, setting: str) -> Document:
     root = copy.deepcopy(document.value)
     parts = [int(part) if part.isdigit() else part for part in path.split(".")]
     place: Any = root
+    named = [root.get("datasets")] if isinstance(root, dict) else []  # what holds names, not fields
     for part, following in zip(parts, [*parts[1:], None], strict=True):
         known = isinstance(place, dict) or (
             isinstance(place, list) and isinstance(part, int) and part < len(place)
         )
-        if not known:
+        # A name in the middle of a path is that of a dataset or step there is, never a new one.
+        lost = isinstance(place, dict) and part not in place and following is not None
+        if not known or (lost and any(place is one for one in named)):
             raise ConfigError(
-                f"--set {setting}",
-                f"there is no {part!r} on the way",
-                hint="Lists are counted from 0: datasets.clean.steps.0.GopherQuality.min_words=60.",
+                f"--set {setting}", f"there is no {part!r} on the way", hint=_near(part, place)
             )
         if following is None:
             place[part] = value
@@ -229,9 +239,21 @@ def _override(document: Document, setting: str) -> Document:
             if place[part] == following:  # a step given by its bare name has no fields yet
                 place[part] = {following: {}}
             place = place[part]
+            named.append(place)
             if isinstance(place, dict) and place.get(following, ...) is None:
                 place[following] = {}
     return Document(root, document.lines)
+
+
+def _near(part: str | int, place: Any) -> str:
+    """Say what a part of a `--set` path may have been meant to be."""
+    names = [place] if isinstance(place, str) else list(place) if isinstance(place, dict) else []
+    close = nearest(str(part), names)
+    if close:
+        return f"Did you mean {close!r}?"
+    if isinstance(place, list):
+        return f"It is a list: count from 0 to {len(place) - 1}."
+    return "Lists are counted from 0: datasets.clean.steps.0.GopherQuality.min_words=60."
 
 
 # --------------------------------------------------------------------------------------------------
@@ -265,7 +287,11 @@ class _Reader:
                 name: self._model(
                     ValidateSettings,
                     ("validate", name),
-                    self._mapping(("validate", name), given, "a verdict is a mapping"),
+                    self._mapping(
+                        ("validate", name),
+                        given,
+                        "a verdict has a name and is a mapping, `name: {compare: [before, after]}`",
+                    ),
                 )
                 for name, given in named.items()
             }
@@ -303,12 +329,15 @@ class _Reader:
             return item, {}
         if isinstance(item, dict) and len(item) == 1:
             ((name, fields),) = item.items()
-            return name, self._mapping((*path, name), fields or {}, f"{name} takes a mapping")
+            what = f"takes its fields as `{name}: {{field: value}}`"
+            return name, self._mapping((*path, name), {} if fields is None else fields, what)
+        known = f"Known: {', '.join(names)}."
+        several = isinstance(item, dict) and len(item) > 1
         raise ConfigError(
             self.places.at(path),
             f"a {what} is a name or `{{Name: {{field: value}}}}`",
             got=item,
-            hint=f"Known: {', '.join(names)}.",
+            hint=f"Begin each {what} with `- ` on a line of its own." if several else known,
         )
 
     def _step(self, path: tuple[str | int, ...], item: Any) -> Step:
@@ -371,13 +400,26 @@ class _Reader:
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             location = [part for part in first["loc"] if not str(part).startswith("function-")]
-            raise ConfigError(
-                self.places.at((*path, *location)), *_say(first), **_got(first)
-            ) from None
+            found = _got(first)
+            if first["type"] == "missing" and len(location) == 1:
+                found["hint"] = _described(cls, location[0])
+            raise ConfigError(self.places.at((*path, *location)), *_say(first), **found) from None
         except ConfigError as error:
             raise ConfigError(
                 self.places.at(path), error.problem, **_keep_got(error), hint=error.hint
             ) from None
+
+
+def _described(cls: Any, missing: str | int) -> str | None:
+    """Say what a field that is missing is for."""
+    for name, field in cls.model_fields.items():
+        if missing in (name, field.alias) and field.description:
+            return f"Add it: {_first_sentence(field.description)}"
+    return None
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=\.)\s+(?=[A-Z])", " ".join(text.split()), maxsplit=1)[0]
 
 
 def _mentions(annotation: Any, wanted: type) -> bool:
@@ -398,6 +440,14 @@ def _say(error: Any) -> tuple[str]:
         "literal_error": "must be {expected}",
         "missing": "is missing",
         "tuple_type": "must be a list",
+        "int_parsing": "must be a whole number",
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_parsing": "must be a number",
+        "float_type": "must be a number",
+        "bool_parsing": "must be true or false",
+        "bool_type": "must be true or false",
+        "string_type": "must be text",
     }
     if kind in bounds:
         return (bounds[kind].format(**context),)

@@ -1,33 +1,45 @@
-"""What a run would do: its stages, which of them are cached, and what changed."""
+"""What a run would do: its stages, which of them are cached, and why the others are not.
+
+Owns: datasets, publishing, training, verdicts and the report, told in the order in which a run
+makes them. Refuses: how long they take (`forecasting`), and running them.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
 import stat
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datatools.conclusions import (
+    Conclusion,
+    report_conclusion,
+    report_inputs,
+    shard_digests,
+    training_conclusion,
+    verdict_conclusion,
+)
+from datatools.differences import differences
 from datatools.engine.executors.inline import InlineExecutor
-from datatools.engine.plan import segments, units_of
+from datatools.engine.plan import DatasetPlan, segments, units_of
 from datatools.engine.progress import Silent
 from datatools.engine.runner import Runner
 from datatools.engine.stages import NotCachedError, Stages
 from datatools.engine.store import read_json
 from datatools.errors import ConfigError, IntegrityError
+from datatools.outputs import LocalOutput, output_at
 from datatools.pipeline import Pipeline
-from datatools.running import RunResult, cache_of, resolved, run
+from datatools.running import cache_of, resolved
 
-__all__ = ["DatasetForecast", "Forecast", "Plan", "forecast", "plan"]
+__all__ = ["Plan", "PlannedConclusion", "PlannedDataset", "plan"]
 
 
 @dataclass(frozen=True)
-class DatasetForecast:
+class PlannedDataset:
     """What a run would do for one dataset.
 
     Attributes:
@@ -36,6 +48,9 @@ class DatasetForecast:
         segments: Per segment its steps' labels and `cached`, `run`, `decide` (measured already;
             only thresholds are applied anew) or `after` (its input is not made yet, so whether it
             is cached cannot be known).
+        waits_for: Datasets it reads that a run would make first.
+        published: `cached`, `run` or `after`; None if it is not published.
+        explained: What steps say of themselves, by label; steps that say nothing are left out.
         units: Units of its input; 0 without a Source.
         input_bytes: Bytes of its input, as stored.
         notes: What the user should know.
@@ -44,9 +59,32 @@ class DatasetForecast:
     name: str
     parents: Sequence[str]
     segments: Sequence[tuple[Sequence[str], str]]
+    waits_for: Sequence[str]
+    published: str | None
+    explained: Mapping[str, Sequence[str]]
     units: int
     input_bytes: int
     notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class PlannedConclusion:
+    """What a run would do for training, a verdict or the report.
+
+    Attributes:
+        name: `train`, `verdict NAME` or `report`.
+        datasets: Datasets it reads.
+        state: `cached`, `run`, or `after`: only once what it waits for is made can be known
+            whether it is cached.
+        why: Why it would run, e.g. `train.tokens: 400000 -> 500000` or `pretrain changed`.
+        waits_for: Datasets and other conclusions it reads that a run would make first.
+    """
+
+    name: str
+    datasets: Sequence[str]
+    state: str
+    why: Sequence[str]
+    waits_for: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -55,81 +93,15 @@ class Plan:
 
     Attributes:
         datasets: In the order in which they run.
+        conclusions: Training, verdicts and the report, in the order in which they run.
         changes: Fields that differ from the last run of this output, as `path: old -> new`.
-        free_bytes: Free space on the output's disk.
+        free_bytes: Free space on the output's disk; None for an output at a URL.
     """
 
-    datasets: Sequence[DatasetForecast]
+    datasets: Sequence[PlannedDataset]
+    conclusions: Sequence[PlannedConclusion]
     changes: Sequence[str]
-    free_bytes: int
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a run of everything, nothing cached, would take, by proportion from a sample.
-
-    Attributes:
-        sample_records: Records that were run.
-        sample_bytes: Bytes of input they came from.
-        input_bytes: Bytes of the whole input.
-        seconds: Wall time of the datasets, without training and verdicts.
-        disk_bytes: Cache and published files together; what is published is linked, not copied.
-        memory_bytes: Memory of all workers: what one held, times their number.
-    """
-
-    sample_records: int
-    sample_bytes: int
-    input_bytes: int
-    seconds: float
-    disk_bytes: int
-    memory_bytes: int
-
-
-def forecast(pipeline: Pipeline, records: int = 500) -> Forecast:
-    """Run a sample of each source in this process and say what the whole would take.
-
-    The sample is the first records of each source's first unit, so a crawl whose files differ much
-    is forecast badly; the figures are good to about a factor of two.
-
-    Args:
-        pipeline: The pipeline.
-        records: Records per source.
-
-    Raises:
-        DatatoolsError: The sample could not be run.
-    """
-    whole = sum(unit.end - unit.start for d in pipeline.job().datasets for unit in units_of(d))
-    workers = pipeline.run.workers or os.cpu_count() or 1
-    with tempfile.TemporaryDirectory(prefix="datatools-forecast-") as folder:
-
-        def sample(name: str, limit: int) -> RunResult:
-            settings = pipeline.run.model_copy(
-                update={"executor": "inline", "on_input_error": "quarantine"}
-            )
-            output = str(Path(folder) / name)
-            tried = pipeline.model_copy(update={"run": settings, "output": output})
-            return run(tried, only=list(pipeline.datasets), limit=limit)
-
-        # A first, tiny run loads models and compiled kernels, which a real run does once.
-        sample("warm", 8)
-        result = sample("sample", records)
-        sources = [m for m in result.datasets.values() if m["inputs"]]
-        read = sum(m["steps"][0]["counts"]["read"] for m in sources)
-        consumed = sum(
-            counts["consumed"] + sum(counts["skipped"].values())
-            for manifest in sources
-            for counts in manifest["inputs"].values()
-        )
-        stored = sum(
-            path.stat().st_size
-            for path in (Path(folder) / "sample" / ".cache").rglob("*")
-            if path.is_file()
-        )
-    times = whole / consumed if consumed else 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Forecast(
-        read, consumed, whole, result.seconds * times / workers, int(stored * times), peak * workers
-    )
+    free_bytes: int | None
 
 
 def plan(pipeline: Pipeline) -> Plan:
@@ -139,38 +111,50 @@ def plan(pipeline: Pipeline) -> Plan:
         ConfigError: The pipeline is wrong, or an input file is not there.
     """
     job = pipeline.job()
-    output = Path(pipeline.output)
+    there = output_at(pipeline.output)
+    there.bring_conclusions()
+    output = there.folder
     disk = _disk(output)
-    stages = Stages(cache_of(output), InlineExecutor(), Silent(), dry=True)
-    runner = Runner(job, stages, output, memory=pipeline.run.memory)
+    stages = Stages(there.store.address, InlineExecutor(), Silent(), dry=True)
+    runner = Runner(job, stages, there.shelf, memory=pipeline.run.memory)
     blocked: set[str] = set()
-    forecasts: list[DatasetForecast] = []
+    manifests: dict[str, Mapping[str, Any]] = {}
+    datasets: list[PlannedDataset] = []
     for dataset in job.datasets:
         before = len(stages.events)
-        reached: str | None = None
-        if blocked & set(dataset.needs):
-            blocked.add(dataset.name)
-            reached = "after"
-        else:
+        waits_for = [name for name in dataset.needs if name in blocked]
+        reached: str | None = "after" if waits_for else None
+        if not waits_for:
             try:
                 runner.run([dataset.name])
             except NotCachedError as stop:
-                blocked.add(dataset.name)
                 reached = stop.name
+        if reached is not None:
+            blocked.add(dataset.name)
         done = [event.name for event in stages.events[before:]]
-        states = _states(dataset.name, segments(job, dataset), done, reached)
+        published = None
+        if dataset.publish:
+            published = "after" if reached else _published(runner, output, dataset.name, manifests)
         units = units_of(dataset)
-        forecasts.append(
-            DatasetForecast(
+        datasets.append(
+            PlannedDataset(
                 dataset.name,
                 dataset.parents,
-                states,
+                _states(dataset.name, segments(job, dataset), done, reached),
+                waits_for,
+                published,
+                _explained(dataset),
                 len(units),
                 sum(unit.end - unit.start for unit in units),
                 _notes(units),
             )
         )
-    return Plan(forecasts, _changes(pipeline, output), shutil.disk_usage(disk).free)
+    return Plan(
+        datasets,
+        _conclusions(pipeline, output, datasets, manifests),
+        _changes(pipeline, output),
+        shutil.disk_usage(disk).free if isinstance(there, LocalOutput) else None,
+    )
 
 
 def _disk(output: Path) -> Path:
@@ -194,6 +178,29 @@ def _disk(output: Path) -> Path:
             ) from error
         return place
     raise AssertionError("the root folder is always there")
+
+
+# --------------------------------------------------------------------------------------------------
+# Datasets
+
+
+def _published(
+    runner: Runner, output: Path, name: str, manifests: dict[str, Mapping[str, Any]]
+) -> str:
+    """Say whether a dataset is published as a run would; keep the manifest, if it can be known."""
+    try:
+        manifests[name] = runner.manifest(name)
+    except NotCachedError:
+        return "run"
+    return "cached" if _json(output / name / "manifest.json") == manifests[name] else "run"
+
+
+def _json(path: Path) -> Any:
+    """Return a JSON file's value, None if it is not there or damaged."""
+    try:
+        return read_json(path)
+    except (FileNotFoundError, IntegrityError):
+        return None
 
 
 def _states(
@@ -223,35 +230,62 @@ def _belongs(stage: str, stem: str) -> bool:
     return stage in (stem, f"{stem} measure", f"{stem} decide") or stage.startswith(f"{stem}/")
 
 
+def _explained(dataset: DatasetPlan) -> dict[str, list[str]]:
+    said = {link.context.label: list(link.step.explains()) for link in dataset.links}
+    return {label: lines for label, lines in said.items() if lines}
+
+
 def _notes(units: Sequence[Any]) -> list[str]:
     """Name files that cannot be cut, so that one worker reads each."""
     whole = [u for u in units if u.start == 0 and u.end == u.size and u.size > 256_000_000]
     return [f"{u.relpath} ({u.size:,} bytes) is one unit: one worker reads it" for u in whole]
 
 
+# --------------------------------------------------------------------------------------------------
+# Training, verdicts, report
+
+
+def _conclusions(
+    pipeline: Pipeline,
+    output: Path,
+    datasets: Sequence[PlannedDataset],
+    manifests: Mapping[str, Mapping[str, Any]],
+) -> list[PlannedConclusion]:
+    asked = [training_conclusion(pipeline)] if pipeline.train is not None else []
+    asked += [verdict_conclusion(pipeline, name) for name in pipeline.validate_]
+    planned = [_planned(one, manifests) for one in asked]
+    waits_for = [one.name for one in datasets if one.published in ("run", "after")]
+    waits_for += [one.name for one in planned if one.state != "cached"]
+    report = report_conclusion(output, cache_of(output))
+    summary = _json(output / "run.json")
+    same = isinstance(summary, dict) and (
+        summary.get("pipeline") == resolved(pipeline)
+        and summary.get("datasets") == sorted(manifests)
+    )
+    inputs = report_inputs(output, list(manifests.values()))
+    why = report.reasons(dict.fromkeys(inputs) if waits_for else inputs)
+    if not why and not waits_for and not same:
+        why = ["the pipeline changed"]
+    return [*planned, PlannedConclusion("report", (), _state(why, waits_for), why, waits_for)]
+
+
+def _planned(one: Conclusion, manifests: Mapping[str, Mapping[str, Any]]) -> PlannedConclusion:
+    waits_for = [name for name in one.datasets if name not in manifests]
+    known = [name for name in one.datasets if name in manifests]
+    why = one.reasons({**dict.fromkeys(waits_for), **shard_digests(manifests, known)})
+    return PlannedConclusion(one.name, one.datasets, _state(why, waits_for), why, waits_for)
+
+
+def _state(why: Sequence[str], waits_for: Sequence[str]) -> str:
+    return "run" if why else "after" if waits_for else "cached"
+
+
+# --------------------------------------------------------------------------------------------------
+# Changes
+
+
 def _changes(pipeline: Pipeline, output: Path) -> list[str]:
-    try:
-        last = read_json(output / "run.json")["pipeline"]
-    except (FileNotFoundError, IntegrityError, KeyError):
+    last = _json(output / "run.json")
+    if not isinstance(last, dict) or "pipeline" not in last:
         return []
-    changes: list[str] = []
-    _compare("", last, resolved(pipeline), changes)
-    return changes
-
-
-def _compare(path: str, old: Any, new: Any, changes: list[str]) -> None:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in {**old, **new}:
-            _compare(f"{path}.{key}" if path else key, old.get(key), new.get(key), changes)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (left, right) in enumerate(zip(old, new, strict=True)):
-            _compare(f"{path}[{index}]", left, right, changes)
-    elif old != new:
-        changes.append(f"{path}: {_brief(old)} -> {_brief(new)}")
-
-
-def _brief(value: Any) -> str:
-    """Return a value in words; of steps and datasets only names, for their fields fill pages."""
-    if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
-        return "[" + ", ".join(", ".join(item) for item in value) + "]"
-    return "{" + ", ".join(value) + "}" if isinstance(value, Mapping) else repr(value)
+    return differences(last["pipeline"], resolved(pipeline))

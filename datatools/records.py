@@ -10,8 +10,8 @@ the schema in the main files and moves the rest to the sidecar.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, get_args
 
 import polars as pl
 import xxhash
@@ -24,7 +24,9 @@ __all__ = [
     "UNPUBLISHED",
     "Kind",
     "conform",
+    "id_keys",
     "make_id",
+    "make_ids",
     "missing_columns",
 ]
 
@@ -150,12 +152,48 @@ def make_id(*parts: str | int) -> str:
         >>> make_id("forum", "a.warc.gz", 0)
         '022c79edf9f400dbcd3209e16396240c'
     """
+    digest: str = _hashed(parts).hexdigest()
+    return digest
+
+
+def make_ids(parts: Sequence[str | int], keys: Iterable[str | int]) -> list[str]:
+    """Return `make_id(*parts, key)` for each key, in a fraction of the time.
+
+    Example:
+        >>> make_ids(("forum", "a.warc.gz"), [0]) == [make_id("forum", "a.warc.gz", 0)]
+        True
+    """
+    start = _hashed(parts)
+    ids: list[str] = []
+    for key in keys:
+        hasher = start.copy()
+        hasher.update(_prefixed(key))
+        ids.append(hasher.hexdigest())
+    return ids
+
+
+def _hashed(parts: Iterable[str | int]) -> Any:
     hasher = xxhash.xxh3_128()
     for part in parts:
-        data = str(part).encode("utf-8", "surrogatepass")
-        hasher.update(len(data).to_bytes(8, "little"))
-        hasher.update(data)
-    return hasher.hexdigest()
+        hasher.update(_prefixed(part))
+    return hasher
+
+
+def _prefixed(part: str | int) -> bytes:
+    data = str(part).encode("utf-8", "surrogatepass")
+    return len(data).to_bytes(8, "little") + data
+
+
+def id_keys(ids: pl.Series) -> pl.Series:
+    """Return a 64-bit hash of each id: enough to find two records with one id.
+
+    Example:
+        >>> keys = id_keys(pl.Series(["a", "b", "a"]))
+        >>> keys.dtype, keys[0] == keys[2], keys[0] == keys[1]
+        (UInt64, True, False)
+    """
+    keys = [xxhash.xxh3_64_intdigest(id_.encode()) for id_ in ids.to_list()]
+    return pl.Series("key", keys, dtype=pl.UInt64)
 
 
 def missing_columns(frame: pl.DataFrame, kind: Kind) -> list[str]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from datatools.engine.chain import Link
 from datatools.engine.plan import DatasetPlan, Job, topological
-from datatools.errors import ConfigError, nearest
+from datatools.errors import ConfigError, suggestion
+from datatools.own_output import own_file
 from datatools.records import SCHEMAS, Kind
 from datatools.steps import STEPS, load_step
 from datatools.steps.base import Context, Source, Step
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Places", "resolve"]
 
-RESERVED = frozenset({"models", "verdicts"})
+RESERVED = frozenset({"models", "trial", "verdicts"})
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -80,7 +81,8 @@ def resolve(pipeline: Pipeline, places: Places) -> Job:
                 places.at(path),
                 "is not a usable dataset name",
                 got=name,
-                hint="Use small letters, digits, - and _; `models` and `verdicts` are taken.",
+                hint="Use small letters, digits, - and _; "
+                "`models`, `trial` and `verdicts` are taken.",
             )
         _check_references(pipeline, places, name, dataset)
         links = tuple(
@@ -107,14 +109,11 @@ def resolve(pipeline: Pipeline, places: Places) -> Job:
 def _check_references(pipeline: Pipeline, places: Places, name: str, dataset: Dataset) -> None:
     def check(path: Sequence[str | int], named: str) -> None:
         if named not in pipeline.datasets:
-            close = nearest(named, pipeline.datasets)
             raise ConfigError(
                 places.at(path),
                 "there is no such dataset",
                 got=named,
-                hint=f"Did you mean {close!r}?"
-                if close
-                else f"Known: {', '.join(pipeline.datasets)}.",
+                hint=suggestion(named, pipeline.datasets),
             )
 
     for parent in dataset.parents:
@@ -130,6 +129,7 @@ def _check_references(pipeline: Pipeline, places: Places, name: str, dataset: Da
                     "reads files, so it must be the first step of a dataset without `from:`",
                     hint="Give it a dataset of its own and name that in `from:`.",
                 )
+            _check_inputs(pipeline, places, path, step)
         elif not index and not dataset.parents:
             raise ConfigError(
                 places.at(path),
@@ -138,6 +138,23 @@ def _check_references(pipeline: Pipeline, places: Places, name: str, dataset: Da
             )
     if not dataset.steps and not dataset.parents:
         raise ConfigError(places.at(("datasets", name)), "has neither `from:` nor `steps:`")
+
+
+def _check_inputs(
+    pipeline: Pipeline, places: Places, path: tuple[str | int, ...], source: Source
+) -> None:
+    """Check that a source does not read what the pipeline writes."""
+    for field in ("path", "paths"):
+        given = getattr(source, field, ())
+        for pattern in (given,) if isinstance(given, str) else given:
+            own = own_file(pipeline, str(pattern))
+            if own is not None:
+                raise ConfigError(
+                    places.at((*path, field)),
+                    f"takes in the pipeline's own output, {own}",
+                    got=pattern,
+                    hint="Name the input more narrowly, or choose another `output:`.",
+                )
 
 
 def _check_flow(
@@ -216,8 +233,7 @@ def _check_uses(pipeline: Pipeline, places: Places, kinds: Mapping[str, Kind]) -
 
     def check(path: Sequence[str | int], name: str, kind: Kind) -> None:
         if name not in pipeline.datasets:
-            close = nearest(name, pipeline.datasets)
-            hint = f"Did you mean {close!r}?" if close else None
+            hint = suggestion(name, pipeline.datasets)
             raise ConfigError(places.at(path), "there is no such dataset", got=name, hint=hint)
         if kinds[name] != kind:
             raise ConfigError(

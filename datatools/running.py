@@ -13,37 +13,47 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from datatools.conclusions import (
+    Conclusion,
+    report_conclusion,
+    report_inputs,
+    shard_digests,
+    training_conclusion,
+    verdict_conclusion,
+)
 from datatools.engine.executors.base import Executor
 from datatools.engine.executors.inline import InlineExecutor
 from datatools.engine.executors.processes import ProcessExecutor
-from datatools.engine.lock import held
 from datatools.engine.progress import Progress, Silent
+from datatools.engine.rule_counts import RuleCount
 from datatools.engine.runner import Runner
 from datatools.engine.stages import StageEvent, Stages
 from datatools.engine.state import DatasetState
-from datatools.engine.store import (
-    digest,
-    disk_error,
-    drop_stale_temporaries,
-    file_sha256,
-    read_json,
-    write_json,
-)
-from datatools.errors import ConfigError, IntegrityError
+from datatools.engine.store import disk_error, indented_json, read_json, write_atomic, write_json
+from datatools.engine.stores import StageStore
+from datatools.engine.tasks import Limits
+from datatools.errors import ConfigError, DatatoolsError, IntegrityError, suggestion
+from datatools.outputs import CACHE, Output, output_at
+from datatools.own_output import TRIAL
 from datatools.pipeline import Pipeline, RunSettings, load_pipeline
+from datatools.remarks import remarks
 from datatools.steps import STEPS
 from datatools.steps.base import Step
+from datatools.verifying import left_over
 
 __all__ = ["RunResult", "cache_of", "resolved", "run"]
+
+LEAST_WORKER_BYTES = 1 << 30
+"""A worker's share of the memory on machines with many cores: below it, what steps load once would
+already be too much."""
 
 
 def cache_of(output: Path) -> Path:
     """Return the folder of intermediate stages of an output; it may be deleted at any time."""
-    return output / ".cache"
+    return output / CACHE
 
 
 @dataclass(frozen=True)
@@ -51,15 +61,20 @@ class RunResult:
     """What a run did.
 
     Attributes:
-        output: The output folder.
+        output: The folder where the output's files lie on this machine; of a run with a limit the
+            folder `trial` in it. Of an output at a URL it is the desk, with what the run needed.
         datasets: Manifests of published datasets, by name.
         events: What happened to each stage, in order.
         train: The training report, if the pipeline trains.
         verdicts: The verdicts by name.
         report: The report page, if one was written.
         problems: Why the run counts as failed; empty when it succeeded.
-        notes: Damaged input that the run was allowed to leave out.
+        rules: What each rule of each filter did, by dataset and step label.
+        notes: What a run that succeeded still has to tell: damaged input that it was allowed to
+            leave out, rules that never fired, files and datasets without records, datasets that
+            the pipeline has no more.
         seconds: Wall time.
+        address: How people call the output: its folder or its URL.
     """
 
     output: Path
@@ -69,13 +84,25 @@ class RunResult:
     verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     report: Path | None = None
     problems: Sequence[str] = ()
+    rules: Mapping[str, Mapping[str, Sequence[RuleCount]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     seconds: float = 0.0
+    address: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether the run succeeded."""
         return not self.problems
+
+
+def limits_of(settings: RunSettings) -> Limits:
+    """Return what a worker may take: its share of the run's memory, and the time to stand still."""
+    share = settings.memory // _workers(settings)
+    return Limits(settings.stall_s, max(LEAST_WORKER_BYTES, share))
+
+
+def _workers(settings: RunSettings) -> int:
+    return 1 if settings.executor == "inline" else settings.workers or os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -87,9 +114,8 @@ def executor_for(settings: RunSettings) -> Iterator[Executor]:
         with RayExecutor(settings.ray_address, settings.workers) as executor:
             yield executor
         return
-    workers = settings.workers or os.cpu_count() or 1
     inline = settings.executor == "inline"
-    with InlineExecutor() if inline else ProcessExecutor(workers) as chosen:
+    with InlineExecutor() if inline else ProcessExecutor(_workers(settings)) as chosen:
         yield chosen
 
 
@@ -107,7 +133,7 @@ def run(
         only: Datasets to make (with what they need); training, verdicts and report are then left
             out.
         limit: Read at most this many records from the first unit of each source, to try a pipeline
-            out.
+            out. A trial writes to the folder `trial` in the output, and to nothing else.
         progress: Told what happens.
 
     Raises:
@@ -124,52 +150,65 @@ def run(
                 "--only",
                 "there is no such dataset",
                 got=name,
-                hint=f"Known: {', '.join(pipeline.datasets)}.",
+                hint=suggestion(name, pipeline.datasets),
             )
     progress = progress or Silent()
-    output = Path(pipeline.output)
+    whole = output = output_at(pipeline.output)
+    if limit is not None:
+        output = whole.at(TRIAL)
+        pipeline = pipeline.model_copy(update={"output": output.address})
     started = time.monotonic()
     owner = f"{pipeline.name} on {socket.gethostname()}, process {os.getpid()}"
-    cache = cache_of(output)
     with (
-        _disk_errors(output),
-        held(output, owner),
-        _Watched(progress, cache / "status.json", pipeline.name) as watched,
+        _disk_errors(output.folder),
+        whole.held(owner),  # for a trial, too: a run sweeps all that lies below its output
+        contextlib.nullcontext() if output is whole else output.held(owner),
+        _Watched(progress, output, pipeline.name) as watched,
     ):
-        cache.mkdir(exist_ok=True)
-        drop_stale_temporaries(output)
+        output.sweep()
         with executor_for(pipeline.run) as executor:
-            stages = Stages(cache, executor, watched)
-            runner = Runner(job, stages, output, memory=pipeline.run.memory, limit=limit)
+            stages = Stages(output.store.address, executor, watched, limits=limits_of(pipeline.run))
+            runner = Runner(job, stages, output.shelf, memory=pipeline.run.memory, limit=limit)
             states = runner.run(only)
             manifests = {
                 name: runner.publish(name) for name in states if pipeline.datasets[name].publish
             }
         problems = _problems(pipeline.run, states)
         notes = [line for name, state in states.items() for line in _incomplete(name, state)]
-        notes = [line for line in notes if line not in problems]
-        result = RunResult(output, manifests, stages.events, problems=problems, notes=notes)
+        notes = [line for line in notes if line not in problems] + remarks(states)
+        rules = {name: state.rules for name, state in states.items()}
+        result = RunResult(
+            output.folder,
+            manifests,
+            stages.events,
+            problems=problems,
+            rules=rules,
+            notes=notes,
+            address=output.address,
+        )
+        output.bring_conclusions()
         _write_summary(pipeline, result)
+        output.send()
+        if manifests:
+            result = _replace(result, notes=[*notes, *_left_over(output)])
         if only is None:
             result = _after(pipeline, result, watched)
         else:
-            _forget_stale(pipeline, output, watched)
+            _forget_stale(pipeline, output.folder, watched)
+        output.send()
         result = _replace(result, seconds=time.monotonic() - started)
-        _remember_stages(
-            cache, result, whole=limit is None and set(states) == set(pipeline.datasets)
-        )
+        _remember_stages(output.store, result, whole=set(states) == set(pipeline.datasets))
         watched.finish(result)
     return result
 
 
-def _remember_stages(cache: Path, result: RunResult, *, whole: bool) -> None:
+def _remember_stages(store: StageStore, result: RunResult, *, whole: bool) -> None:
     """Write which stages `gc` keeps: a partial run adds to those of the last whole one."""
-    path = cache / "used.json"
     used = {event.key for event in result.events}
     if not whole:
         with contextlib.suppress(FileNotFoundError, IntegrityError, TypeError):
-            used |= set(read_json(path))
-    write_json(path, sorted(used))
+            used |= set(store.read("used.json"))
+    store.write("used.json", sorted(used))
 
 
 @contextlib.contextmanager
@@ -185,6 +224,15 @@ def _replace(result: RunResult, **changes: Any) -> RunResult:
     import dataclasses
 
     return dataclasses.replace(result, **changes)
+
+
+def _left_over(output: Output) -> list[str]:
+    """Name published datasets that the pipeline has no more: nobody else would."""
+    return [
+        f"{output.address}/{name} is left over: the pipeline does not publish it any more, and the "
+        "report leaves it out; delete the folder if you do not need it"
+        for name in left_over(output.folder)
+    ]
 
 
 def _problems(settings: RunSettings, states: Mapping[str, DatasetState]) -> list[str]:
@@ -249,106 +297,55 @@ def _after(pipeline: Pipeline, result: RunResult, progress: _Watched) -> RunResu
 
 def _report(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Path:
     """Write the report page, unless it was written from these very numbers."""
-    from datatools.report.planted import find_truth
+    page = report_conclusion(result.output, cache_of(result.output))
+    inputs = report_inputs(result.output, list(result.datasets.values()))
 
-    output = result.output
-    told = [output / "run.json", output / "models" / "train.json"]
-    told += [*output.glob("*/manifest.json"), *output.glob("verdicts/*.json")]
-    truth = find_truth(list(result.datasets.values()))
-    told += [truth] if truth is not None else []
-    numbers = {str(path): file_sha256(path) for path in told if path.exists()}
-    key = digest({"numbers": numbers, "versions": _training_versions()})
-    page, mark = output / "report.html", cache_of(output) / "report.key"
-    if page.exists() and mark.exists() and mark.read_text() == key:
-        progress.stage_ended("report", cached=True)
-        return page
-    from datatools.report.build import write_report
+    def make() -> None:
+        from datatools.report.build import write_report
 
-    progress.stage_started("report", 1, 0)
-    page = write_report(output, title=pipeline.name)
-    mark.write_text(key)
-    progress.stage_ended("report", cached=False)
-    return page
+        write_report(result.output, title=pipeline.name)
 
-
-def _shards(output: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    manifests = {name: read_json(output / name / "manifest.json") for name in names}
-    return {name: [shard["sha256"] for shard in manifests[name]["shards"]] for name in names}
-
-
-def _train_key(pipeline: Pipeline, output: Path) -> str:
-    settings = pipeline.train
-    assert settings is not None
-    names = [n for n in (settings.pretrain, settings.instruct, settings.preference) if n]
-    return digest(
-        {
-            "train": settings.model_dump(mode="json"),
-            "seed": pipeline.seed,
-            "shards": _shards(output, names),
-            "versions": _training_versions(),
-        }
-    )
-
-
-def _verdict_key(pipeline: Pipeline, output: Path, name: str) -> str:
-    settings = pipeline.validate_[name]
-    return digest(
-        {
-            "validate": settings.model_dump(mode="json"),
-            "seed": pipeline.seed,
-            "shards": _shards(output, settings.compare),
-            "versions": _training_versions(),
-        }
-    )
+    _make_unless_kept(page, inputs, make, progress)
+    return page.path
 
 
 def _forget_stale(pipeline: Pipeline, output: Path, progress: _Watched) -> None:
     """Delete numbers and pages about data that a partial run has replaced."""
-    results: list[tuple[Path, Callable[[], str]]] = []
+    asked = [verdict_conclusion(pipeline, name) for name in pipeline.validate_]
     if pipeline.train is not None:
-        results.append((output / "models" / "train.json", partial(_train_key, pipeline, output)))
-    for name in pipeline.validate_:
-        path = output / "verdicts" / f"{name}.json"
-        results.append((path, partial(_verdict_key, pipeline, output, name)))
-    for path, key in results:
-        mark = path.with_suffix(".key")
+        asked.append(training_conclusion(pipeline))
+    for one in asked:
         try:
-            fresh = mark.read_text() == key()
-        except FileNotFoundError:
-            fresh = not path.exists()
-        if not fresh:
-            for stale in (mark, path, path.with_suffix(".receipts.parquet")):
+            manifests = {n: read_json(output / n / "manifest.json") for n in one.datasets}
+            fresh = not one.reasons(shard_digests(manifests, one.datasets))
+        except FileNotFoundError:  # a dataset of it was never published
+            fresh = False
+        if not fresh and one.path.exists():
+            for stale in (one.mark, one.path, one.path.with_suffix(".receipts.parquet")):
                 stale.unlink(missing_ok=True)
             (output / "report.html").unlink(missing_ok=True)
-            progress.message(f"{path} was about other data and is gone: run the whole pipeline")
+            progress.message(f"{one.path} was about other data and is gone: run the whole pipeline")
 
 
-def _kept(
-    path: Path, key: str, make: Callable[[], None], beside: Sequence[Path] = ()
-) -> tuple[Any, bool]:
-    """Return the JSON at `path` if it was made from `key`, else make it again.
-
-    Files `beside` it that are gone mean that it must be made again, too.
-    """
-    mark = path.with_suffix(".key")
-    try:
-        if mark.read_text() == key and all(file.exists() for file in beside):
-            return read_json(path), True
-    except (FileNotFoundError, IntegrityError):
-        pass
-    mark.unlink(missing_ok=True)
-    make()
-    value = read_json(path)
-    mark.write_text(key)
-    return value, False
+def _make_unless_kept(
+    one: Conclusion, inputs: Mapping[str, str], make: Callable[[], None], progress: _Watched
+) -> None:
+    """Make a conclusion, unless it is there and was made from these inputs."""
+    progress.stage_started(one.name, 1, 0)
+    cached = not one.reasons(inputs)
+    if not cached:
+        progress.output.bring_datasets(one.datasets or None)
+        one.mark.unlink(missing_ok=True)
+        make()
+        write_json(one.mark, one.recipe(inputs))
+        progress.output.send()
+    progress.stage_ended(one.name, cached=cached)
 
 
 def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
     settings = pipeline.train
     assert settings is not None
-    names = [n for n in (settings.pretrain, settings.instruct, settings.preference) if n]
-    key = _train_key(pipeline, result.output)
-    path = result.output / "models" / "train.json"
+    one = training_conclusion(pipeline)
 
     def make() -> None:
         from datatools.train.api import DEFAULT_PROBES, train_all
@@ -365,18 +362,14 @@ def _train(pipeline: Pipeline, result: RunResult, progress: _Watched) -> Any:
             progress=lambda name, done, total: progress.advanced("train", done, total, name),
         )
 
-    progress.stage_started("train", 1, 0)
-    models = [result.output / "models" / name / "model.safetensors" for name in names]
-    value, cached = _kept(path, key, make, models)
-    progress.stage_ended("train", cached=cached)
-    return value
+    inputs = shard_digests(result.datasets, one.datasets)
+    _make_unless_kept(one, inputs, make, progress)
+    return read_json(one.path)
 
 
 def _verdict(pipeline: Pipeline, result: RunResult, name: str, progress: _Watched) -> Any:
     settings = pipeline.validate_[name]
-    key = _verdict_key(pipeline, result.output, name)
-    folder = result.output / "verdicts"
-    path = folder / f"{name}.json"
+    one = verdict_conclusion(pipeline, name)
 
     def make() -> None:
         from datatools.judge.compare import measure
@@ -389,26 +382,15 @@ def _verdict(pipeline: Pipeline, result: RunResult, name: str, progress: _Watche
             tier=settings.tier,
             seed=pipeline.seed,
             names=settings.compare,
-            progress=lambda done, total, what: progress.advanced(
-                f"verdict {name}", done, total, what
-            ),
+            progress=lambda done, total, what: progress.advanced(one.name, done, total, what),
         )
-        folder.mkdir(exist_ok=True)
-        receipts.save(folder / f"{name}.receipts.parquet")
-        write_json(path, recompute(receipts).model_dump(mode="json"))
+        one.path.parent.mkdir(exist_ok=True)
+        receipts.save(one.path.with_suffix(".receipts.parquet"))
+        write_json(one.path, recompute(receipts).model_dump(mode="json"))
 
-    progress.stage_started(f"verdict {name}", 1, 0)
-    value, cached = _kept(path, key, make)
-    progress.stage_ended(f"verdict {name}", cached=cached)
-    return value
-
-
-def _training_versions() -> dict[str, str]:
-    import importlib.metadata
-
-    import datatools
-
-    return {"datatools": datatools.__version__, "torch": importlib.metadata.version("torch")}
+    inputs = shard_digests(result.datasets, one.datasets)
+    _make_unless_kept(one, inputs, make, progress)
+    return read_json(one.path)
 
 
 def _spelled(step: Step) -> str:
@@ -439,24 +421,27 @@ def resolved(pipeline: Pipeline) -> dict[str, Any]:
 
 def _write_summary(pipeline: Pipeline, result: RunResult) -> None:
     """Write `run.json`: the resolved pipeline, and what the run of it came to."""
-    write_json(
-        result.output / "run.json",
-        {
-            "pipeline": resolved(pipeline),
-            "datasets": sorted(result.datasets),
-            "problems": list(result.problems),
-        },
-    )
+    path = result.output / "run.json"
+    value = {
+        "pipeline": resolved(pipeline),
+        "datasets": sorted(result.datasets),
+        "problems": list(result.problems),
+    }
+    data = indented_json(value)
+    if not path.exists() or path.read_bytes() != data:
+        write_atomic(path, lambda file: file.write(data))
 
 
 class _Watched:
-    """Passes progress on, and keeps a status file that `datatools status` reads."""
+    """Passes progress on, and keeps a status file that `datatools status` reads.
 
-    EVERY_S = 1.0
+    Attributes:
+        output: The output that the run writes to.
+    """
 
-    def __init__(self, progress: Progress, path: Path, name: str) -> None:
+    def __init__(self, progress: Progress, output: Output, name: str) -> None:
+        self.output = output
         self._progress = progress
-        self._path = path
         self._status: dict[str, Any] = {
             "pipeline": name,
             "pid": os.getpid(),
@@ -477,15 +462,16 @@ class _Watched:
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if kind is not None:
             self._status["state"] = "stopped"
-            with contextlib.suppress(OSError):  # a full disk is told of by what stopped the run
+            # A full disk, or a store out of reach, is told of by what stopped the run.
+            with contextlib.suppress(OSError, DatatoolsError):
                 self._save(now=True)
 
     def _save(self, *, now: bool) -> None:
         clock = time.monotonic()
-        if now or clock - self._written >= self.EVERY_S:
+        if now or clock - self._written >= self.output.status_every_s:
             self._written = clock
             self._status["updated"] = time.time()
-            write_json(self._path, self._status, durable="none")
+            self.output.store.write("status.json", self._status)
 
     def stage_started(self, name: str, tasks: int, done: int) -> None:
         self._status.update(stage=name, tasks=tasks, done=done)

@@ -106,8 +106,11 @@ def parse(text: str, where: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
+        told = error.problem or error.context or ""
         raise ConfigError(
-            f"{where}:{line}", f"is not valid YAML: {error.problem or error.context}"
+            f"{where}:{line}",
+            f"is not valid YAML: {told}",
+            hint="Indent with spaces, not tabs." if "'\\t'" in told else None,
         ) from None
     except yaml.YAMLError as error:
         raise ConfigError(where, f"is not valid YAML: {str(error).splitlines()[0]}") from None

@@ -27,13 +27,14 @@ import yaml
 from datatools.engine.chain import Chain, Link, split_batches, text_bytes
 from datatools.engine.executors.inline import InlineExecutor
 from datatools.engine.ledger import StepCounts
+from datatools.engine.measuring import measure
 from datatools.engine.plan import DatasetPlan, Job, Segment
 from datatools.engine.progress import Silent
 from datatools.engine.runner import Runner
 from datatools.engine.stages import Stages
 from datatools.engine.state import DatasetState
 from datatools.engine.store import read_part, write_part
-from datatools.engine.tasks import BYTES, SourceTask, TaskEnv, measure
+from datatools.engine.tasks import BYTES, SourceTask, TaskEnv
 from datatools.engine.view import View
 from datatools.errors import ConfigError
 from datatools.records import SCHEMAS, Kind, conform

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,12 @@ import pyarrow.parquet as pq
 from datatools.engine.ledger import InputCounts, StepCounts, total
 from datatools.engine.store import file_sha256, read_json
 from datatools.errors import DataError, IntegrityError
+from datatools.fence import FENCED_REASONS
+from datatools.outputs import output_at
+from datatools.own_output import TRIAL
+from datatools.remarks import large_buckets
 
-__all__ = ["DatasetCheck", "Verification", "published", "verify"]
+__all__ = ["DatasetCheck", "Verification", "left_over", "published", "verify"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class DatasetCheck:
         ledger: The dataset's ledger, added again from its steps.
         problems: What is wrong; empty when all is well.
         limited: Most records that were read of each source, if the run was a trial.
+        left_over: Whether the pipeline that last ran here does not publish it any more.
+        cut: By step label, which pairs a search for duplicates did not compare, in words.
+        fence: What the fence stopped, as the manifest tells it: `total`, and of the first
+            `records` their `id`, `step`, `reason` and `detail`.
     """
 
     rows: int
@@ -34,6 +42,9 @@ class DatasetCheck:
     ledger: Mapping[str, Any]
     problems: Sequence[str]
     limited: int | None = None
+    left_over: bool = False
+    cut: Mapping[str, str] = field(default_factory=dict)
+    fence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,9 @@ class Verification:
                     "shards": list(check.shards),
                     "ledger": dict(check.ledger),
                     **({"problems": list(check.problems)} if check.problems else {}),
+                    **({"left_over": True} if check.left_over else {}),
+                    **({"cut": dict(check.cut)} if check.cut else {}),
+                    **({"fence": dict(check.fence)} if check.fence.get("total") else {}),
                 }
                 for name, check in self.datasets.items()
             },
@@ -76,13 +90,40 @@ def published(output: Path) -> dict[str, Path]:
         for path in sorted(output.glob("*/manifest.json"))
         if not path.parent.name.startswith(".")
     }
+    if not found and (output / "manifest.json").is_file():
+        raise DataError(
+            str(output),
+            "is one dataset, not the output of a pipeline",
+            hint=f"Give the folder above it: {output.parent}.",
+        )
     if not found:
+        tried = (output / TRIAL).is_dir()
         raise DataError(
             str(output),
             "holds no published dataset (no */manifest.json)",
-            hint="A run that did not end has none: run the pipeline again.",
+            hint=f"What runs with --limit made is in {output / TRIAL}."
+            if tried
+            else "A run that did not end has none: run the pipeline again.",
         )
     return found
+
+
+def left_over(output: Path) -> list[str]:
+    """Return the names of published datasets that the last run's pipeline does not publish.
+
+    A dataset that was renamed or removed stays where it is, for nobody but its owner deletes data.
+    Where `run.json` does not say what the pipeline was, none is left over.
+
+    Raises:
+        DataError: The folder holds no published dataset.
+    """
+    folders = published(output)
+    try:
+        datasets = read_json(output / "run.json")["pipeline"]["datasets"]
+        current = {name for name, dataset in datasets.items() if dataset["publish"]}
+    except (FileNotFoundError, IntegrityError, KeyError, TypeError, AttributeError):
+        return []
+    return [name for name in folders if name not in current]
 
 
 def verify(output: Path | str) -> Verification:
@@ -90,15 +131,19 @@ def verify(output: Path | str) -> Verification:
 
     Every file is hashed and its rows counted; the ledger identity is checked at every step, each
     step must read what the one before kept, the fates must add up to what was dropped and
-    quarantined, ids must be unique, and no id may be both published and gone.
+    quarantined, ids must be unique, and no id may be both published and gone. A left-over dataset
+    is held against itself only: what it was made from may have changed since.
 
     Args:
-        output: A pipeline's output folder.
+        output: A pipeline's output, a folder or a URL. Of a URL every byte is fetched again.
 
     Raises:
         DataError: The folder holds no published dataset.
     """
-    folders = published(Path(output))
+    there = output_at(output)
+    there.bring_datasets(anew=True)
+    folders = published(there.folder)
+    old = left_over(there.folder)
     manifests: dict[str, dict[str, Any]] = {}
     broken: dict[str, str] = {}
     for name, folder in folders.items():
@@ -109,10 +154,12 @@ def verify(output: Path | str) -> Verification:
     checks = {name: DatasetCheck(0, [], {}, [problem]) for name, problem in broken.items()}
     for name, manifest in manifests.items():
         try:
-            checks[name] = _check(folders[name], manifest, manifests)
+            checks[name] = _check(folders[name], manifest, {} if name in old else manifests)
         except (KeyError, TypeError) as error:
             problem = f"the manifest is not one of datatools: {error!r}"
             checks[name] = DatasetCheck(0, [], {}, [problem])
+    for name in old:
+        checks[name] = replace(checks[name], left_over=True)
     return Verification(dict(sorted(checks.items())))
 
 
@@ -137,10 +184,22 @@ def _check(
         if balance and not manifest.get("limited"):
             problems.append(f"{label} left {balance} bytes of its input unaccounted for")
     problems += _balance(steps, rows)
+    for step in manifest["steps"]:
+        dropped = steps[step["label"]].dropped
+        problems += [
+            f"{step['label']} says that {rule['reason']} dropped {rule['dropped']} records, its "
+            f"ledger {dropped[rule['reason']]}"
+            for rule in step["rules"]
+            if rule["dropped"] != dropped[rule["reason"]]
+        ]
     ledger = total(steps.values())
     if not steps:
         ledger.read = ledger.kept = rows
     problems += _difference(manifest["ledger"], ledger.to_json())
+    fence = manifest["fence"]
+    stopped = sum(ledger.quarantined[reason] for reason in FENCED_REASONS)
+    if fence["total"] != stopped:
+        problems.append(f"the fence stopped {fence['total']} records, the ledger has {stopped}")
     parents = [manifests[name] for name in manifest["from"] if name in manifests]
     if parents and len(parents) == len(manifest["from"]):
         came = sum(parent["rows"] for parent in parents)
@@ -151,7 +210,11 @@ def _check(
     told = ledger.to_json()
     wanted = ("read", "created", "kept", "dropped", "quarantined")
     counts = {key: told[key] for key in wanted}
-    return DatasetCheck(rows, shards, counts, problems, manifest.get("limited"))
+    told_of = {step["label"]: large_buckets(step["notes"]) for step in manifest["steps"]}
+    cut = {label: words for label, words in told_of.items() if words is not None}
+    return DatasetCheck(
+        rows, shards, counts, problems, manifest.get("limited"), cut=cut, fence=fence
+    )
 
 
 def _difference(told: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from datatools.engine.tasks import Output, TaskEnv
+from datatools.engine.tasks import Output, RowBody, TaskEnv
 from datatools.errors import ConfigError, IntegrityError
 
 
@@ -52,6 +52,10 @@ class UnsendableError(Exception):
         self.handle = sys.stdout
 
 
+class PanicError(BaseException):
+    """What a panic of a Rust library looks like: neither an `Exception` nor an exit."""
+
+
 @dataclass(frozen=True)
 class Raise:
     """Raises an exception, by name."""
@@ -69,6 +73,14 @@ class Raise:
             raise AwkwardError("here", "went wrong")
         if self.name == "UnsendableError":
             raise UnsendableError
+        if self.name == "quits":
+            sys.exit(3)
+        if self.name == "asks to be interrupted":
+            raise KeyboardInterrupt
+        if self.name == "has no memory":
+            raise MemoryError
+        if self.name == "panics":
+            raise PanicError("index out of bounds")
         if self.name == "PolarsError":
             pl.DataFrame({"a": [1]}).select("b")
         raise ValueError("got ㅋㅋ and \ud800")
@@ -117,3 +129,29 @@ class Print:
         os.write(1, b"\x05\0\0\0\0\0\0\0hello")
         print("noise")  # noqa: T201 - the noise is the test
         return Output(values={"said": "printed"})
+
+
+@dataclass(frozen=True)
+class RowsOf(RowBody):
+    """Per-row work that another body does; says whether it was asked to be careful."""
+
+    body: object
+
+    def run(self, env: TaskEnv) -> Output:
+        output = self.body.run(env)
+        output.values["careful"] = env.careful is not None
+        return output
+
+
+_held: list[bytes] = []
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Keeps memory after it is done."""
+
+    mib: int
+
+    def run(self, env: TaskEnv) -> Output:
+        _held.append(b"x" * (self.mib << 20))
+        return Output(values={"said": self.mib, "pid": os.getpid()})

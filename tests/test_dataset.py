@@ -2,9 +2,12 @@ import json
 
 import polars as pl
 import pytest
+import toys
+from jobs import dataset, ran, run_job
 
 from datatools.dataset import open_dataset
 from datatools.errors import ConfigError, DataError, IntegrityError
+from datatools.train.reading import open_kind
 
 
 @pytest.fixture
@@ -151,7 +154,73 @@ def test_a_shard_outside_the_folder_is_refused(path, folder):
 
 def test_a_split_or_column_that_is_not_there_is_told_with_those_that_are(folder):
     dataset = open_dataset(folder)
-    with pytest.raises(ConfigError, match=r"no split 'dev'\. It has train, validation"):
+    with pytest.raises(ConfigError, match=r"no such split \(got 'dev'\)\. Known: train, val"):
         dataset.rows("dev")
     with pytest.raises(ConfigError, match=r"no column 'txet'.*Did you mean 'text'"):
         dataset.frame("train", ["txet"])
+
+
+# --------------------------------------------------------------------------------------------------
+# Datasets without records
+
+
+def emptied(tmp_path, *, publish=True):
+    """Datasets in a row of which the second is empty, and so are those made from it."""
+    text = tmp_path / "a.txt"
+    text.write_text("short\n짧은 줄\n")
+    pages = dataset(toys.ReadLines(paths=(str(text),)))
+    long = dataset(toys.Upper(), toys.Length(minimum=99), from_="pages", publish=publish)
+    datasets = {
+        "pages": pages,
+        "long": long,
+        "same": dataset(from_="long"),
+        "words": dataset(toys.Words(), from_="same"),
+    }
+    return run_job(tmp_path / "out", datasets)
+
+
+def test_an_empty_dataset_names_the_step_that_left_nothing(tmp_path):
+    emptied(tmp_path)
+    opened = {name: open_dataset(tmp_path / "out" / name) for name in ("long", "same", "words")}
+    told = "Length kept none of 2 records (too_short 2)"
+    assert opened["long"].empty_because == told
+    assert opened["same"].empty_because == f"none came from long, where {told}"
+    assert (
+        opened["words"].empty_because
+        == f"none came from same, where none came from long, where {told}"
+    )
+
+
+def test_a_parent_that_is_not_published_is_named_without_its_reason(tmp_path):
+    emptied(tmp_path, publish=False)
+    assert open_dataset(tmp_path / "out/same").empty_because == "none came from long"
+
+
+def test_training_on_an_empty_dataset_is_refused_with_the_step_that_emptied_it(tmp_path):
+    emptied(tmp_path)
+    with pytest.raises(DataError) as caught:
+        open_kind(tmp_path / "out/same", "document")
+    assert str(caught.value) == (
+        "dataset same: holds no records to train on: none came from long, where Length kept none "
+        "of 2 records (too_short 2). Loosen the step that leaves none, or give it more input."
+    )
+    assert open_kind(tmp_path / "out/pages", "document").rows("train") == 2
+
+
+def test_a_run_tells_of_files_and_datasets_without_records(tmp_path):
+    for name, text in (("a", "one line\n"), ("b", ""), ("c", "# 주석\n"), ("d", "! bad\n")):
+        (tmp_path / f"{name}.txt").write_text(text)
+    paths = tuple(str(path) for path in sorted(tmp_path.glob("*.txt")))
+    empty = dataset(toys.Length(minimum=99), from_="pages")
+    result = run_job(
+        tmp_path / "out", {"pages": dataset(toys.ReadLines(paths=paths)), "none": empty}
+    )
+    assert result.notes == [
+        "pages: ReadLines found no record in 2 of 4 files: b.txt, c.txt",
+        "none holds no records: Length kept none of 1 records (too_short 1)",
+    ]
+    again = run_job(
+        tmp_path / "out", {"pages": dataset(toys.ReadLines(paths=paths)), "none": empty}
+    )
+    assert ran(again) == []
+    assert again.notes == result.notes

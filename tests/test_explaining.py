@@ -1,11 +1,16 @@
 """One record's life, asked for by id, by the start of an id and by address."""
 
+import shutil
+from datetime import date
+from pathlib import Path
+
 import polars as pl
 import pytest
 import toys
 from jobs import dataset, run_job
 
 from datatools import explain, steps
+from datatools.dedup_index import DedupIndex
 from datatools.errors import DataError, IntegrityError
 from datatools.sample.warc import Page, gzip_member, response
 
@@ -115,12 +120,23 @@ def test_a_duplicate_shows_the_document_that_stays(output):
     at = LINES.encode().rindex(b"a long English")
     found = lives(output, f"https://example.org/a.txt/{at}")
     assert found["clean"].reason == "exact_duplicate"
-    assert found["clean"].survivor == first.id
-    assert found["clean"].survivor != found["clean"].id
-    stays = {
-        station.dataset: station for station in explain(output, found["clean"].survivor).stations
-    }
-    assert stays["clean"].outcome == "published"
+    survivor = found["clean"].survivor
+    assert survivor.id == first.id != found["clean"].id
+    assert (survivor.outcome, survivor.dataset) == ("published", "clean")
+    stays = lives(output, survivor.id)["clean"]
+    assert (survivor.where, survivor.url) == (stays.where, url_of("a long English"))
+    assert (survivor.similarity, survivor.survivor) == (None, None)
+
+
+def test_a_record_that_stays_shows_what_it_replaced(output):
+    at = LINES.encode().rindex(b"a long English")
+    gone = explain(output, f"https://example.org/a.txt/{at}").stations[0]
+    found = lives(output, url_of("a long English"))
+    (one,) = found["clean"].replaced.records
+    assert found["clean"].replaced.total == 1
+    assert (one.id, one.url, one.dataset, one.step) == (gone.id, gone.url, "clean", "ExactDedup")
+    # In the other datasets it stands for nobody.
+    assert found["pages"].replaced is found["words"].replaced is None
 
 
 def test_a_record_replaced_by_its_children_is_told_as_expanded(output):
@@ -148,8 +164,6 @@ def test_an_address_like_no_other_is_told_what_can_be_asked(output):
 
 
 def test_a_damaged_shard_is_not_passed_over(output, tmp_path):
-    import shutil
-
     copy = shutil.copytree(output, tmp_path / "copy")
     shard = next((copy / "words").glob("train-*.parquet"))
     shard.write_bytes(shard.read_bytes()[:-8])
@@ -209,3 +223,133 @@ def test_a_page_shows_what_was_made_of_it_and_a_child_shows_its_page(forum, numb
     stored = pl.read_parquet(forum / "pairs/train-*.parquet").filter(pl.col("id") == pair.id)
     assert stored["doc_id"].to_list() == [page.id]
     assert stored["chosen"][0][0]["content"] == FORUM[number][1]
+
+
+# --------------------------------------------------------------------------------------------------
+# Duplicates: chains, other datasets, indexes, and the words that differ
+
+MORE = " ".join(f"word{number}" for number in range(40))
+또 = " ".join(f"낱말{number}" for number in range(40))
+SAID = {
+    "english": (f"the library opens at nine {MORE}", f"the library opens at ten {MORE}"),
+    "한국어": (f"도서관은 아홉 시에 엽니다 {또}", f"도서관은 열 시에 엽니다 {또}"),
+}
+KEPT_BEFORE = "this line was kept before, in an archive of its own"
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
+    """Near duplicates of exact ones, an archive, and an index."""
+    folder = tmp_path_factory.mktemp("repeated")
+    lines = [line for kept, gone in SAID.values() for line in (gone, kept + "!", gone)]
+    lines += [KEPT_BEFORE, f"{KEPT_BEFORE} ", "in the index already, word for word and no other"]
+    (folder / "crawl.txt").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "archive.txt").write_text(KEPT_BEFORE, encoding="utf-8")
+    index = DedupIndex.create(folder / "kept.index")
+    indexed = {"id": ["0" * 32], "text": [lines[-1]], "url": ["https://old.example/글"]}
+    index.add(pl.DataFrame(indexed), added=date(2026, 1, 31))
+    datasets = {
+        "archive": dataset(toys.ReadLines(paths=(str(folder / "archive.txt"),))),
+        "hidden": dataset(from_="archive", publish=False),
+        "crawl": dataset(toys.ReadLines(paths=(str(folder / "crawl.txt"),))),
+        "clean": dataset(
+            steps.IndexDedup(index=index.address),
+            steps.ExactDedup(against="archive"),
+            steps.MinHashDedup(threshold=0.6),
+            from_="crawl",
+        ),
+        "other": dataset(steps.ExactDedup(against="hidden", compare="words"), from_="crawl"),
+    }
+    run_job(folder / "out", datasets)
+    return folder / "out"
+
+
+def line_of(output, text, *, nth=0):
+    """Return the id of the nth record of the crawl with a text."""
+    crawl = pl.read_parquet(output / "crawl/train-*.parquet")
+    return crawl.filter(pl.col("text") == text)["id"][nth]
+
+
+@pytest.mark.parametrize(("kept", "gone"), SAID.values(), ids=SAID)
+def test_a_survivor_that_left_later_is_followed_to_the_one_that_stands(repeated, kept, gone):
+    first, again = line_of(repeated, gone), line_of(repeated, gone, nth=1)
+    stands = line_of(repeated, kept + "!")
+    survivor = lives(repeated, again)["clean"].survivor
+    assert (survivor.id, survivor.outcome, survivor.where) == (first, "dropped", None)
+    assert (survivor.step, survivor.reason) == ("MinHashDedup", "near_duplicate")
+    last = survivor.survivor
+    assert (last.id, last.outcome, last.where) == (
+        stands,
+        "published",
+        lives(repeated, stands)["clean"].where,
+    )
+    assert 0.6 <= last.similarity < 1
+    assert lives(repeated, first)["clean"].survivor == last
+
+
+@pytest.mark.parametrize(("kept", "gone"), SAID.values(), ids=SAID)
+def test_the_words_of_a_removed_record_are_held_against_the_one_that_stands(repeated, kept, gone):
+    found = lives(repeated, line_of(repeated, gone))["clean"].survivor.difference
+    told = [(p.side, p.text) for p in found.pieces if p.side != "both"]
+    stood, left = ("nine", "ten") if "nine" in kept else ("아홉", "열")
+    assert told == [("first", left), ("second", stood), ("second", "!")]
+    assert (found.text_of, found.cut) == ("preview", False)
+
+
+def test_a_record_whose_preview_was_not_kept_is_compared_as_its_parent_has_it(repeated, tmp_path):
+    copy = Path(shutil.copytree(repeated, tmp_path / "copy"))
+    fates = copy / "clean/sidecar/fates.parquet"
+    without = pl.read_parquet(fates).with_columns(pl.lit(None, dtype=pl.String).alias("preview"))
+    without.write_parquet(fates)
+    gone = line_of(repeated, SAID["한국어"][1])
+    before = lives(repeated, gone)["clean"].survivor.difference
+    after = lives(copy, gone)["clean"].survivor.difference
+    assert (after.text_of, after.pieces) == ("crawl", before.pieces)
+    shutil.rmtree(copy / "crawl")
+    assert lives(copy, gone)["clean"].survivor.difference is None
+
+
+def test_a_survivor_of_another_dataset_is_found_there(repeated):
+    survivor = lives(repeated, line_of(repeated, KEPT_BEFORE))["clean"].survivor
+    (archived,) = explain(repeated, survivor.id).stations
+    assert (survivor.outcome, survivor.dataset) == ("published", "archive")
+    assert survivor.where == archived.where == "train-00000-of-00001.parquet row 0"
+    assert {piece.side for piece in survivor.difference.pieces} == {"both"}
+    # The other way round it is told of the record in the archive, too.
+    assert archived.dataset == "archive"
+    assert [one.dataset for one in archived.replaced.records] == ["clean"]
+
+
+def test_a_survivor_of_a_dataset_that_is_not_published_is_told_as_unknown(repeated):
+    survivor = lives(repeated, line_of(repeated, KEPT_BEFORE))["other"].survivor
+    assert (survivor.outcome, survivor.dataset, survivor.where) == ("unknown", "hidden", None)
+    assert survivor.difference is None
+
+
+def test_a_survivor_in_an_index_is_told_with_the_index_and_the_day(repeated):
+    gone = line_of(repeated, "in the index already, word for word and no other")
+    survivor = lives(repeated, gone)["clean"].survivor
+    assert (survivor.id, survivor.outcome) == ("0" * 32, "indexed")
+    assert survivor.index == str(repeated.parent / "kept.index")
+    assert (survivor.added, survivor.url) == ("2026-01-31", "https://old.example/글")
+    assert (survivor.similarity, survivor.dataset, survivor.difference) == (1.0, None, None)
+
+
+def test_many_replaced_records_are_counted_and_some_are_listed(tmp_path):
+    (tmp_path / "a.txt").write_text("같은 글\n" * 50, encoding="utf-8")
+    lines = toys.ReadLines(paths=(str(tmp_path / "a.txt"),))
+    run_job(tmp_path / "out", {"pages": dataset(lines, steps.ExactDedup())})
+    stands = pl.read_parquet(tmp_path / "out/pages/train-*.parquet")["id"][0]
+    (station,) = explain(tmp_path / "out", stands).stations
+    assert station.replaced.total == 49
+    fates = pl.read_parquet(tmp_path / "out/pages/sidecar/fates.parquet")
+    assert [one.id for one in station.replaced.records] == fates["id"][:20].to_list()
+
+
+def test_fates_tell_the_source_of_every_record_that_left(repeated, output):
+    fates = pl.read_parquet(repeated / "clean/sidecar/fates.parquet")
+    assert set(fates["source"].to_list()) == {"crawl"}
+    # A line that the reader could not use has no record, but it has a reader.
+    fates = pl.read_parquet(output / "pages/sidecar/fates.parquet")
+    assert "ReadLines" in fates["step"].to_list()
+    assert set(fates["source"].to_list()) == {"pages"}

@@ -421,3 +421,12 @@ def test_a_ray_worker_may_use_a_fence():
         Fenced("fence_crash", "killed by SIGSEGV"),
         b"dc",
     ]
+
+
+def test_a_lost_item_is_not_tried_again_where_the_caller_looks_closer_himself():
+    with Fence(build, cpu_seconds=2, memory_bytes=256 * MIB) as fence:
+        # "only first" fails behind "mark" and would do alone.
+        items = [b"mark", b"only first", b"a"]
+        assert fence.run(items) == [b"kram", b"tsrif ylno", b"a"]
+        lost = Fenced("fence_crash", "exited with code 1")
+        assert fence.run(items, again=False) == [b"kram", lost, b"a"]

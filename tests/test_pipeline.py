@@ -34,7 +34,7 @@ run: {workers: 2}
 output: out/demo
 """
 ALL_STEPS = ", ".join(STEPS)
-USABLE = "Use small letters, digits, - and _; `models` and `verdicts` are taken."
+USABLE = "Use small letters, digits, - and _; `models`, `trial` and `verdicts` are taken."
 
 # (what is written, in place of what, what the user reads). The file is called p.yaml.
 TYPOS = [
@@ -192,8 +192,8 @@ TYPOS = [
     (
         "keep: longst",
         "threshold: 0.8",
-        "p.yaml:11 datasets.clean.steps[1].MinHashDedup.keep: must be 'longest' or 'first' "
-        "(got 'longst'). Did you mean 'longest'?",
+        "p.yaml:11 datasets.clean.steps[1].MinHashDedup.keep: must be 'longest', "
+        "'first', 'newest', 'best' or 'source' (got 'longst'). Did you mean 'longest'?",
     ),
     (
         "executor: process",
@@ -233,14 +233,14 @@ TYPOS = [
     (
         "min_words: five",
         "min_words: 5",
-        "p.yaml:10 datasets.clean.steps[0].GopherQuality.min_words: must be a valid integer, "
-        "unable to parse string as an integer (got 'five').",
+        "p.yaml:10 datasets.clean.steps[0].GopherQuality.min_words: must be a whole number "
+        "(got 'five').",
     ),
     (
         "min_words: 5.5",
         "min_words: 5",
-        "p.yaml:10 datasets.clean.steps[0].GopherQuality.min_words: must be a valid integer, "
-        "got a number with a fractional part (got 5.5).",
+        "p.yaml:10 datasets.clean.steps[0].GopherQuality.min_words: must be a whole number "
+        "(got 5.5).",
     ),
     (
         "min_words: true",
@@ -256,7 +256,7 @@ TYPOS = [
     (
         "paths: [5]}",
         'paths: ["a.warc.gz"]}',
-        "p.yaml:6 datasets.pages.steps[0].ReadWarc.paths[0]: must be a valid string (got 5).",
+        "p.yaml:6 datasets.pages.steps[0].ReadWarc.paths[0]: must be text (got 5).",
     ),
     (
         "workers: 0",
@@ -276,14 +276,12 @@ TYPOS = [
     (
         "from: pages\n    publish: maybe",
         "from: pages",
-        "p.yaml:9 datasets.clean.publish: must be a valid boolean, unable to interpret input "
-        "(got 'maybe').",
+        "p.yaml:9 datasets.clean.publish: must be true or false (got 'maybe').",
     ),
     (
         "seed: zero",
         "seed: 0",
-        "p.yaml:2 seed: must be a valid integer, unable to parse string as an integer "
-        "(got 'zero').",
+        "p.yaml:2 seed: must be a whole number (got 'zero').",
     ),
     # shapes
     ("run: 5", "run: {workers: 2}", "p.yaml:13 run: run is a mapping (got 5)."),
@@ -295,7 +293,8 @@ TYPOS = [
     (
         "validate: {v: pages}",
         "run: {workers: 2}",
-        "p.yaml:13 validate.v: a verdict is a mapping (got 'pages').",
+        "p.yaml:13 validate.v: a verdict has a name and is a mapping, "
+        "`name: {compare: [before, after]}` (got 'pages').",
     ),
     (
         "validate: {v: {compare: [pages]}}",
@@ -316,13 +315,14 @@ TYPOS = [
     (
         "Split: [0.1]",
         "Split: {validation: 0.1}",
-        "p.yaml:12 datasets.clean.steps[2].Split: Split takes a mapping (got [0.1]).",
+        "p.yaml:12 datasets.clean.steps[2].Split: takes its fields as "
+        "`Split: {field: value}` (got [0.1]).",
     ),
     (
         "{Split: {}, Shuffle: {}}",
         "Split: {validation: 0.1}",
         "p.yaml:12 datasets.clean.steps[2]: a step is a name or `{Name: {field: value}}` "
-        f"(got {{'Split': {{}}, 'Shuffle': {{}}}}). Known: {ALL_STEPS}.",
+        "(got {'Split': {}, 'Shuffle': {}}). Begin each step with `- ` on a line of its own.",
     ),
     (
         "from: pages\n    export: trl",
@@ -412,12 +412,22 @@ TYPOS = [
         "url.",
     ),
     # missing
-    ("", "name: demo\n", "p.yaml:1 name: is missing."),
-    ("", "output: out/demo\n", "p.yaml:1 output: is missing."),
+    (
+        "",
+        "name: demo\n",
+        "p.yaml:1 name: is missing. Add it: Name of the job, shown in reports and cards.",
+    ),
+    (
+        "",
+        "output: out/demo\n",
+        "p.yaml:1 output: is missing. Add it: Folder that the job writes to, or a URL "
+        "that fsspec writes to: `s3://bucket/corpus/v1`.",
+    ),
     (
         "Apply",
         "Split: {validation: 0.1}",
-        "p.yaml:12 datasets.clean.steps[2].Apply.function: is missing.",
+        "p.yaml:12 datasets.clean.steps[2].Apply.function: is missing. Add it: "
+        "The function, as `package.module:name`.",
     ),
     (
         "datasets: {}\nrum:",
@@ -612,6 +622,21 @@ def test_settings_replace_and_add_values(at):
         ("datasets.clean.steps.9.Split.validation=1", "--set datasets.clean.steps.9.Split"),
         ("datasets.clean.steps.x=1", "--set datasets.clean.steps.x=1: there is no 'x' on the way"),
         ("seed=[1", "--set seed:1: is not valid YAML"),
+        (
+            "datasets.claen.publish=false",
+            "--set datasets.claen.publish=false: there is no 'claen' on the way. Did you mean "
+            "'clean'?",
+        ),
+        (
+            "datasets.clean.steps.0.GopherQualty.min_words=5",
+            "--set datasets.clean.steps.0.GopherQualty.min_words=5: there is no 'GopherQualty' on "
+            "the way. Did you mean 'GopherQuality'?",
+        ),
+        (
+            "datasets.clean.steps.9.Split.validation=1",
+            "--set datasets.clean.steps.9.Split.validation=1: there is no 9 on the way. It is a "
+            "list: count from 0 to 2.",
+        ),
         ("name.x=1", "--set name.x=1: there is no 'x' on the way"),
     ],
 )

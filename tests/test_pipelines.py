@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 import polars as pl
 import pytest
 
-from datatools import load_pipeline, plan, run, verify
+from datatools import DedupIndex, load_pipeline, plan, run, verify
 from datatools.cli.main import main
 from datatools.sample import content, load_truth, make, make_sample
 from datatools.sample.forum_pages import question_url
@@ -35,6 +35,7 @@ def crawl(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(make, "MODULES", ("bisect", "queue"))
         make_sample(folder / "samples")
+    DedupIndex.create(folder / "kept.index")  # which the daily job reads
     return folder
 
 

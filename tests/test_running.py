@@ -1,18 +1,21 @@
 """What counts as success, what is told while it runs, and what is trained and judged once."""
 
 import json
+import math
+from pathlib import Path
 
-import numpy as np
 import pytest
 import toys
-from jobs import dataset, job, ran, run_job, write_lines
+from counted import count_calls, whole_job
+from jobs import dataset, job, published, ran, run_job, write_lines
 
-from datatools import Pipeline, steps
+from datatools import steps
+from datatools.engine.lock import held
 from datatools.engine.progress import Silent
-from datatools.errors import DataError
-from datatools.pipeline import TrainSettings, ValidateSettings
+from datatools.errors import DataError, OutputHeldError
 from datatools.running import cache_of, resolved, run
 from datatools.sample.warc import Page, gzip_member, response
+from datatools.verifying import left_over
 
 
 @pytest.fixture
@@ -142,70 +145,17 @@ def test_the_status_of_a_run_that_broke_is_stopped(tmp_path, lines):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """Replaces training and judging, which take minutes, by calls that are counted."""
-    from datatools.judge import compare, decision
-    from datatools.report import build
-    from datatools.train import api
-
-    calls = {"train": 0, "verdict": 0, "report": 0}
-
-    def train_all(output, **settings):
-        calls["train"] += 1
-        for name in (settings["pretrain"], settings["instruct"], settings["preference"]):
-            if name is not None:
-                (output / "models" / name).mkdir(parents=True, exist_ok=True)
-                (output / "models" / name / "model.safetensors").touch()
-        (output / "models/train.json").write_text(json.dumps({"tokens": settings["tokens"]}))
-
-    class Receipts:
-        def save(self, path):
-            np.save(path.with_suffix(".npy"), np.zeros(1))
-
-    class Verdict:
-        def model_dump(self, mode):
-            return {"headline": "no difference"}
-
-    def measure(before, after, **settings):
-        calls["verdict"] += 1
-        return Receipts()
-
-    def write_report(output, *, title):
-        calls["report"] += 1
-        (output / "report.html").write_text(title)
-        return output / "report.html"
-
-    monkeypatch.setattr(api, "train_all", train_all)
-    monkeypatch.setattr(compare, "measure", measure)
-    monkeypatch.setattr(decision, "recompute", lambda receipts: Verdict())
-    monkeypatch.setattr(build, "write_report", write_report)
-    return calls
-
-
-def whole(tmp_path, lines, *, seed=0, minimum=3, **train):
-    made = job(tmp_path / "out", pages(lines), seed=seed)
-    datasets = {
-        **made.datasets,
-        "clean": dataset(toys.Length(minimum=minimum), from_="pages"),
-        "other": dataset(toys.Length(minimum=20), from_="pages"),
-    }
-    return Pipeline(
-        name="job",
-        seed=seed,
-        datasets=datasets,
-        train=TrainSettings(pretrain="clean", **train),
-        validate={"cleaning": ValidateSettings(compare=("pages", "clean"))},
-        run=made.run,
-        output=made.output,
-    )
+    """Calls of training, judging and reporting, which are replaced."""
+    return count_calls(monkeypatch)
 
 
 def test_training_verdict_and_report_are_made_once(tmp_path, lines, counted):
-    first = run(whole(tmp_path, lines))
+    first = run(whole_job(tmp_path, lines))
     assert counted == {"train": 1, "verdict": 1, "report": 1}
     assert first.train == {"tokens": 400_000}
     assert first.verdicts == {"cleaning": {"headline": "no difference"}}
     assert first.report == tmp_path / "out/report.html"
-    second = run(whole(tmp_path, lines))
+    second = run(whole_job(tmp_path, lines))
     assert counted == {"train": 1, "verdict": 1, "report": 1}
     assert (second.train, second.verdicts, second.report) == (
         first.train,
@@ -215,28 +165,28 @@ def test_training_verdict_and_report_are_made_once(tmp_path, lines, counted):
 
 
 def test_only_what_a_change_touches_is_made_again(tmp_path, lines, counted):
-    run(whole(tmp_path, lines))
-    run(whole(tmp_path, lines, tokens=1000))
+    run(whole_job(tmp_path, lines))
+    run(whole_job(tmp_path, lines, tokens=1000))
     assert (counted["train"], counted["verdict"]) == (2, 1)
-    run(whole(tmp_path, lines, tokens=1000, minimum=5))  # other bytes in `clean`
+    run(whole_job(tmp_path, lines, tokens=1000, minimum=5))  # other bytes in `clean`
     assert (counted["train"], counted["verdict"]) == (3, 2)
-    run(whole(tmp_path, lines, tokens=1000, minimum=5, seed=1))
+    run(whole_job(tmp_path, lines, tokens=1000, minimum=5, seed=1))
     assert (counted["train"], counted["verdict"]) == (4, 3)
 
 
 def test_a_threshold_that_changes_no_bytes_trains_nothing_again(tmp_path, lines, counted):
-    run(whole(tmp_path, lines))
-    result = run(whole(tmp_path, lines, minimum=2))
+    run(whole_job(tmp_path, lines))
+    result = run(whole_job(tmp_path, lines, minimum=2))
     assert "clean/Length decide" in ran(result)
     assert (counted["train"], counted["verdict"]) == (1, 1)
 
 
 def test_a_result_that_is_gone_or_broken_is_made_again(tmp_path, lines, counted):
-    run(whole(tmp_path, lines))
+    run(whole_job(tmp_path, lines))
     (tmp_path / "out/models/train.json").write_text("{")
     (tmp_path / "out/verdicts/cleaning.json").unlink()
     (tmp_path / "out/report.html").unlink()
-    run(whole(tmp_path, lines))
+    run(whole_job(tmp_path, lines))
     assert counted == {"train": 2, "verdict": 2, "report": 2}
 
 
@@ -252,21 +202,21 @@ def test_a_training_that_broke_off_is_not_taken_for_done(tmp_path, lines, counte
 
     monkeypatch.setattr(api, "train_all", breaks)
     with pytest.raises(DataError, match="training: broke"):
-        run(whole(tmp_path, lines))
+        run(whole_job(tmp_path, lines))
     assert status(tmp_path / "out")["state"] == "stopped"
     monkeypatch.setattr(api, "train_all", good)
-    assert run(whole(tmp_path, lines)).train == {"tokens": 400_000}
+    assert run(whole_job(tmp_path, lines)).train == {"tokens": 400_000}
 
 
 def test_only_leaves_training_verdicts_and_report_out(tmp_path, lines, counted):
-    result = run(whole(tmp_path, lines), only=["clean"])
+    result = run(whole_job(tmp_path, lines), only=["clean"])
     assert counted == {"train": 0, "verdict": 0, "report": 0}
     assert result.datasets.keys() == {"pages", "clean"}
     assert (result.train, result.verdicts, result.report) == (None, {}, None)
 
 
 def test_the_summary_is_the_resolved_pipeline(tmp_path, lines, counted):
-    pipeline = whole(tmp_path, lines)
+    pipeline = whole_job(tmp_path, lines)
     run(pipeline)
     summary = json.loads((tmp_path / "out/run.json").read_bytes())
     assert summary["pipeline"] == resolved(pipeline)
@@ -297,3 +247,92 @@ def test_a_limit_beyond_the_input_reads_its_first_unit(tmp_path):
     datasets = {"pages": dataset(toys.ReadLines(paths=(path,)))}
     result = run(job(tmp_path / "out", datasets), only=["pages"], limit=10_000)
     assert result.datasets["pages"]["rows"] == 36
+
+
+def test_a_trial_leaves_a_full_result_as_it_is(tmp_path, lines, counted):
+    pipeline = whole_job(tmp_path, lines)
+    full = run(pipeline)
+    before = published(tmp_path / "out")
+    summary = (tmp_path / "out/run.json").read_bytes()
+    result = run(pipeline, limit=5)
+    assert result.output == tmp_path / "out/trial"
+    assert result.report == tmp_path / "out/trial/report.html"
+    assert {name: one["rows"] for name, one in result.datasets.items()} == {
+        "pages": 3,
+        "clean": 3,
+        "other": 1,
+    }
+    assert {m["limited"] for m in result.datasets.values()} == {5}
+    kept = {name: sha for name, sha in published(tmp_path / "out").items() if "trial" not in name}
+    assert kept == before
+    assert (tmp_path / "out/run.json").read_bytes() == summary
+    # Neither takes the other for its own: the same run again makes nothing.
+    assert ran(run(pipeline)) == []
+    assert ran(run(pipeline, limit=5)) == []
+    assert run(pipeline).datasets == full.datasets
+    assert left_over(tmp_path / "out") == []
+
+
+def test_a_trial_and_a_run_hold_one_output(tmp_path, lines):
+    pipeline = job(tmp_path / "out", pages(lines))
+    with held(tmp_path / "out", "another"), pytest.raises(OutputHeldError):
+        run(pipeline, only=["pages"], limit=5)
+    assert not (tmp_path / "out/trial").exists()
+    run(pipeline, only=["pages"], limit=5)
+    with held(tmp_path / "out/trial", "gc of the trial"), pytest.raises(OutputHeldError):
+        run(pipeline, only=["pages"], limit=5)
+
+
+# --------------------------------------------------------------------------------------------------
+# Rules that never fired
+
+
+def ruled(lines):
+    """A filter of which one rule fires and one does not, one that nothing reaches, and one whose
+    rules all fire, in a dataset that is not published."""
+    return {
+        "pages": dataset(toys.ReadLines(paths=(lines,)), publish=False),
+        "clean": dataset(
+            toys.Length(minimum=3, maximum=99_999),
+            toys.Length(minimum=99_999, maximum=100_000),
+            toys.Length(),
+            from_="pages",
+        ),
+        "both": dataset(toys.Length(minimum=3, maximum=20), from_="pages", publish=False),
+        "end": dataset(toys.Words(), from_="both"),
+    }
+
+
+def test_rules_that_never_fired_are_told_with_what_they_saw(tmp_path, lines):
+    result = run_job(tmp_path / "out", ruled(lines))
+    texts = [t for t in Path(lines).read_text().split("\n")[:-1] if t[:1] not in ("#", "!")]
+    lengths = [math.nan if text == "nan" else len(text) for text in texts]
+    short = sum(n < 3 for n in lengths)
+    undefined = sum(map(math.isnan, lengths))
+    left = len(texts) - short - undefined
+    told = {
+        name: {label: [(r.reason, r.saw, r.dropped) for r in rules] for label, rules in by.items()}
+        for name, by in result.rules.items()
+    }
+    assert told["clean"] == {
+        "Length": [("too_short", len(texts), short), ("too_long", len(texts) - short, 0)],
+        "Length#2": [("too_short", left, left), ("too_long", 0, 0)],
+        "Length#3": [("too_short", 0, 0)],
+    }
+    assert told["pages"] == {"ReadLines": []}
+    assert told["both"]["Length"][1][2] == sum(n > 20 for n in lengths) > 0
+    assert result.notes == [
+        f"clean holds no records: Length#2 kept none of {left} records (too_short {left})",
+        f"Length in clean: never fired on {len(texts) - short} records: too_long",
+        "Length#2 in clean: no record was left for too_long",
+        "Length#3 in clean: no record came to it, so no rule could fire",
+    ]
+    steps_ = result.datasets["clean"]["steps"]
+    assert steps_[0]["rules"] == [
+        {"reason": "too_short", "saw": len(texts), "dropped": short},
+        {"reason": "too_long", "saw": len(texts) - short, "dropped": 0},
+    ]
+    assert result.datasets["end"]["steps"][0]["rules"] == []
+    again = run_job(tmp_path / "out", ruled(lines))
+    assert ran(again) == []
+    assert (again.rules, again.notes) == (result.rules, result.notes)

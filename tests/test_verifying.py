@@ -3,15 +3,17 @@
 import hashlib
 import json
 import random
+import shutil
 
 import polars as pl
 import pytest
 import toys
 from jobs import dataset, job, run_job, write_lines
 
-from datatools import steps, verify
+from datatools import open_dataset, steps, verify
 from datatools.errors import DataError
 from datatools.running import run
+from datatools.verifying import left_over
 
 
 def two(lines):
@@ -78,20 +80,27 @@ def test_problems_are_in_the_json_only_where_there_are_any(output):
 def test_a_trial_is_verified_as_a_trial(tmp_path):
     lines = write_lines(tmp_path / "a.txt", 66)
     run(job(tmp_path / "out", two(lines)), only=["pages"], limit=7)
-    found = verify(tmp_path / "out")
+    found = verify(tmp_path / "out/trial")
     assert found.ok
     pages = found.datasets["pages"]
     assert pages.limited == 7
-    manifest = json.loads((tmp_path / "out/pages/manifest.json").read_bytes())
+    manifest = json.loads((tmp_path / "out/trial/pages/manifest.json").read_bytes())
     assert manifest["limited"] == 7
     assert manifest["steps"][0]["counts"]["kept"] == 7
     counts = manifest["inputs"]["ReadLines"]
     assert counts["consumed"] + sum(counts["skipped"].values()) < counts["size"]
     # The same manifest of a whole run would be a loss.
     del manifest["limited"]
-    (tmp_path / "out/pages/manifest.json").write_text(json.dumps(manifest))
-    (problem,) = verify(tmp_path / "out").datasets["pages"].problems
+    (tmp_path / "out/trial/pages/manifest.json").write_text(json.dumps(manifest))
+    (problem,) = verify(tmp_path / "out/trial").datasets["pages"].problems
     assert "bytes of its input unaccounted for" in problem
+
+
+def test_an_output_with_nothing_but_a_trial_says_where_it_is(tmp_path):
+    lines = write_lines(tmp_path / "a.txt", 66)
+    run(job(tmp_path / "out", two(lines)), only=["pages"], limit=7)
+    with pytest.raises(DataError, match=f"made is in {tmp_path / 'out/trial'}"):
+        verify(tmp_path / "out")
 
 
 def test_a_whole_run_is_no_trial(output):
@@ -121,8 +130,6 @@ def test_what_is_no_output_is_refused(tmp_path, kind):
 
 
 def test_a_folder_of_ones_own_beside_the_datasets_is_no_concern(output, tmp_path):
-    import shutil
-
     copy = shutil.copytree(output, tmp_path / "copy")
     (copy / "notes").mkdir()
     (copy / "notes/mine.txt").write_text("mine")
@@ -131,8 +138,6 @@ def test_a_folder_of_ones_own_beside_the_datasets_is_no_concern(output, tmp_path
 
 def test_every_flipped_byte_of_every_file_is_found(output, tmp_path):
     """One random flip in each published file, ten times over."""
-    import shutil
-
     copy = shutil.copytree(output / "words", tmp_path / "copy/words").parent
     assert verify(copy).ok
     draw = random.Random(0)
@@ -149,3 +154,89 @@ def test_every_flipped_byte_of_every_file_is_found(output, tmp_path):
             assert any(problem.startswith(relative) for problem in problems)
         path.write_bytes(good)
     assert verify(copy).ok
+
+
+# --------------------------------------------------------------------------------------------------
+# Datasets that the pipeline has no more
+
+
+def renamed(tmp_path):
+    """An output whose `words` was renamed to `terms`, and whose pages are others by now."""
+    lines = write_lines(tmp_path / "a.txt", 66)
+    datasets = two(lines)
+    run_job(tmp_path / "out", datasets)
+    write_lines(tmp_path / "a.txt", 77)
+    datasets["terms"] = datasets.pop("words")
+    return run_job(tmp_path / "out", datasets)
+
+
+def test_a_renamed_dataset_is_told_and_left_where_it_is(tmp_path):
+    result = renamed(tmp_path)
+    assert result.datasets.keys() == {"pages", "terms"}
+    assert [note for note in result.notes if "left over" in note] == [
+        f"{tmp_path / 'out/words'} is left over: the pipeline does not publish it any more, and "
+        "the report leaves it out; delete the folder if you do not need it"
+    ]
+    assert left_over(tmp_path / "out") == ["words"]
+    assert open_dataset(tmp_path / "out/words").rows("train")
+
+
+def test_a_left_over_dataset_is_held_against_itself_only(tmp_path):
+    renamed(tmp_path)
+    found = verify(tmp_path / "out")
+    assert {name: check.left_over for name, check in found.datasets.items()} == {
+        "pages": False,
+        "terms": False,
+        "words": True,
+    }
+    # Its parent has other records now, which is no fault of either.
+    assert found.ok
+    told = {name: one.get("left_over") for name, one in found.to_json()["datasets"].items()}
+    assert told == {"pages": None, "terms": None, "words": True}
+    shard = next((tmp_path / "out/words").glob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert not verify(tmp_path / "out").ok
+
+
+def test_a_dataset_that_is_published_no_more_is_left_over(tmp_path):
+    datasets = two(write_lines(tmp_path / "a.txt", 66))
+    run_job(tmp_path / "out", datasets)
+    hidden = datasets["pages"].model_copy(update={"publish": False})
+    result = run_job(tmp_path / "out", {**datasets, "pages": hidden})
+    assert left_over(tmp_path / "out") == ["pages"]
+    assert sum("left over" in note for note in result.notes) == 1
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"pipeline": 3}', '{"pipeline": {"a": 1}}'])
+def test_without_a_summary_no_dataset_is_left_over(tmp_path, text):
+    renamed(tmp_path)
+    (tmp_path / "out/run.json").unlink()
+    if text is not None:
+        (tmp_path / "out/run.json").write_text(text)
+    assert left_over(tmp_path / "out") == []
+
+
+def test_a_rule_count_that_is_not_the_ledger_s_is_found(output, tmp_path):
+    copy = shutil.copytree(output, tmp_path / "copy")
+    path = copy / "pages/manifest.json"
+    manifest = json.loads(path.read_bytes())
+    (rule,) = manifest["steps"][2]["rules"]
+    assert rule == {"reason": "too_short", "saw": 42, "dropped": 12}
+    rule["dropped"] = 11
+    path.write_text(json.dumps(manifest))
+    assert verify(copy).datasets["pages"].problems == [
+        "Length says that too_short dropped 11 records, its ledger 12"
+    ]
+
+
+def test_a_count_of_fenced_records_that_the_ledger_does_not_have_is_wrong(tmp_path, output):
+    copy = tmp_path / "out"
+    shutil.copytree(output, copy)
+    path = copy / "pages/manifest.json"
+    manifest = json.loads(path.read_bytes())
+    assert manifest["fence"] == {"total": 0, "records": []}
+    manifest["fence"]["total"] = 2
+    path.write_text(json.dumps(manifest))
+    assert verify(copy).datasets["pages"].problems == [
+        "the fence stopped 2 records, the ledger has 0"
+    ]

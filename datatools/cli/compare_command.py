@@ -6,50 +6,58 @@ from pathlib import Path
 
 import click
 
+from datatools.cli.choices import Choice
 from datatools.cli.progress import ShownProgress
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.argument("before", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("after", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("before")
+@click.argument("after")
 @click.option(
     "--tier",
-    type=click.Choice(["smoke", "cpu"]),
+    type=Choice(["smoke", "cpu"]),
     default="smoke",
     show_default=True,
     help="How much is run: smoke about a minute, cpu about ten.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
-@click.option("--receipts", type=click.Path(path_type=Path), help="Keep losses here (.parquet).")
+@click.option("--seed", default=0, show_default=True, metavar="N", help="Seed of every draw.")
+@click.option(
+    "--receipts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep every run's losses in this Parquet file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 def command(
-    before: Path, after: Path, tier: str, seed: int, receipts: Path | None, as_json: bool
+    before: str, after: str, tier: str, seed: int, receipts: Path | None, as_json: bool
 ) -> int:
     """Say whether the dataset AFTER is better to learn from than BEFORE.
 
-    Both are folders of published datasets. Exits 0 whatever the verdict is.
+    Both are folders of published datasets, or their URLs. Exits 0 whatever the verdict is.
     """
     from datatools.errors import ConfigError
     from datatools.judge.compare import measure
     from datatools.judge.decision import recompute
+    from datatools.outputs import dataset_at_hand
 
-    if before.resolve() == after.resolve():
+    one, other = dataset_at_hand(before), dataset_at_hand(after)
+    if one.resolve() == other.resolve():
         raise ConfigError(
             "BEFORE and AFTER",
             "are one dataset",
-            got=str(before),
+            got=before,
             hint="A comparison of a dataset with itself is part of every verdict.",
         )
-    names = (before.name, after.name)
+    names = (one.name, other.name)
     if names[0] == names[1]:
-        names = (str(before), str(after))
+        names = (before, after)
     with ShownProgress() as shown:
         shown.stage_started("compare", 1, 0)
         measured = measure(
-            before,
-            after,
+            one,
+            other,
             tier=tier,
             seed=seed,
             names=names,

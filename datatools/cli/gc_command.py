@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output")
 @click.option("--all", "everything", is_flag=True, help="Remove the whole cache.")
 @click.option(
     "--limit", metavar="SIZE", help="Also remove the oldest until SIZE is left, e.g. 2GB."
 )
-def command(output: Path, everything: bool, limit: str | None) -> int:
+def command(output: str, everything: bool, limit: str | None) -> int:
     """Remove stages from OUTPUT's cache that the last run did not use."""
     from datatools.cache import collect
     from datatools.errors import ConfigError

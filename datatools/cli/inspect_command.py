@@ -20,27 +20,32 @@ __all__ = ["command"]
 
 
 @click.command()
-@click.argument("dataset", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("dataset")
 @click.option(
-    "--rows", type=click.IntRange(min=1), default=3, show_default=True, help="Records to show."
+    "--rows",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Records to show.",
 )
-@click.option("--split", help="Split to show; the first one if left out.")
-@click.option("--reason", help="Show records that left for this reason instead.")
+@click.option("--split", metavar="NAME", help="Split to show; the first one if left out.")
+@click.option("--reason", metavar="REASON", help="Show records that left for this reason instead.")
 @click.option(
     "--mask", is_flag=True, help="Show conversations as trained: what the loss covers is green."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines.")
 def command(
-    dataset: Path, rows: int, split: str | None, reason: str | None, mask: bool, as_json: bool
+    dataset: str, rows: int, split: str | None, reason: str | None, mask: bool, as_json: bool
 ) -> int:
-    """Show what DATASET (a folder of a published dataset) holds."""
+    """Show what DATASET (a folder of a published dataset, or its URL) holds."""
     import orjson
 
     from datatools.dataset import open_dataset
     from datatools.errors import ConfigError
 
     opened = open_dataset(dataset)
-    shown = _kept(opened, split) if reason is None else _left(dataset, reason)
+    shown = _kept(opened, split) if reason is None else _left(opened.path, reason)
     if mask and "messages" not in shown.columns:
         raise ConfigError("--mask", "shows conversations, and these are none", got=opened.kind)
     records = shown.head(rows).to_dicts()
@@ -70,14 +75,13 @@ def _left(dataset: Path, reason: str) -> pl.DataFrame:
     """Return the records that left for a reason, those with a text to look at first."""
     import polars as pl
 
-    from datatools.errors import ConfigError, nearest
+    from datatools.errors import ConfigError, suggestion
 
     with _damage_told(dataset):
         fates = pl.read_parquet(dataset / "sidecar" / "fates.parquet", glob=False)
     known = fates["reason"].unique().to_list()
     if reason not in known:
-        close = nearest(reason, known)
-        hint = f"Did you mean {close!r}?" if close else f"Known: {', '.join(sorted(known))}."
+        hint = suggestion(reason, sorted(known)) if known else "All records stayed."
         raise ConfigError("--reason", "no record left for it", got=reason, hint=hint)
     found = fates.filter(pl.col("reason") == reason)
     return found.sort(pl.col("preview").is_null(), maintain_order=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from typing import Any, NoReturn
 
 import click
 
 from datatools import __version__
+from datatools.cli.interrupts import EXIT_CODE, STOPPED, leaving_at_once
 from datatools.cli.terminal import echo, never_fail
 from datatools.errors import DataError, DatatoolsError, nearest
 
@@ -23,12 +25,13 @@ COMMANDS = {
     "run": "Run a pipeline: datasets, training, verdicts and the report.",
     "plan": "Say what a run would do, and what is cached.",
     "status": "Say how far the current or last run is.",
-    "explain": "Tell one document's life: each step's numbers and what became of it.",
+    "explain": "Tell one document's life, step by step, and what became of it.",
     "verify": "Hash and add up a pipeline's output again.",
     "inspect": "Show a dataset's records, columns and counts.",
+    "index": "Keep an index of documents to dedup later crawls against.",
     "sample": "Make a small real crawl to try pipelines on.",
     "train": "Train a small language model on a pipeline's published datasets.",
-    "compare": "Say which of two datasets is better to learn from, with an interval.",
+    "compare": "Say which of two datasets is better to learn from.",
     "report": "Write the report page of an output again.",
     "schema": "Print the JSON Schema of a pipeline file.",
     "gc": "Clean the cache of an output.",
@@ -63,7 +66,17 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+_EPILOG = (
+    "To begin: `datatools sample samples` makes a small crawl, `datatools plan FILE` says what a "
+    "pipeline file would do, `datatools run FILE` does it. Results go to stdout, progress to "
+    "stderr. Exit codes: 0 ok, 1 a check failed or the data cannot be used, 2 the command line or "
+    "the file is wrong, 3 another run holds the output."
+)
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG
+)
 @click.version_option(__version__, prog_name="datatools")
 def cli() -> None:
     """Build the data language models learn from, and say whether it got better."""
@@ -76,13 +89,16 @@ def main(args: list[str] | None = None) -> Any:
     # that nothing there takes the place of an installed module.
     sys.path.append(os.getcwd())
     try:
-        code = cli.main(args, prog_name="datatools", standalone_mode=False)
+        with leaving_at_once():
+            code = cli.main(args, prog_name="datatools", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. Finished work is kept: run the same command to go on.", err=True)
-        sys.exit(130)
+        click.echo(STOPPED, err=True)
+        sys.exit(EXIT_CODE)
+    except SystemExit as error:  # no command of ours ends so
+        _refuse(_ended_by(error))
     except DatatoolsError as error:
         _refuse(error)
     except BrokenPipeError:
@@ -98,6 +114,17 @@ def main(args: list[str] | None = None) -> Any:
             )
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _ended_by(error: SystemExit) -> DataError:
+    """Return what to tell the user about code that tried to end the program, by an own step say."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return DataError(
+        f"{last.filename} line {last.lineno} in {last.name}",
+        "tried to end the program",
+        got=error,
+        hint="Have it raise an exception instead.",
+    )
 
 
 def _refuse(error: DatatoolsError) -> NoReturn:

@@ -8,7 +8,9 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from datatools.cli.interrupts import work_begins
 from datatools.cli.terminal import echo
 from datatools.report.visible import visible
 
@@ -42,6 +44,7 @@ class ShownProgress:
         self._cached = 0
 
     def __enter__(self) -> Self:
+        work_begins()  # a bar hides the cursor, which Ctrl-C must give back
         if self._bars is not None:
             self._bars.start()
         return self
@@ -59,8 +62,9 @@ class ShownProgress:
 
     def _line(self, text: str) -> None:
         elapsed = time.monotonic() - self._started
-        self._console.print(f"[dim]{elapsed:6.1f}s[/dim]  ", end="")
-        self._console.print(visible(text), markup=False)
+        # In one piece: a bar that is drawn again between two would wipe out the first.
+        line = Text.assemble((f"{elapsed:6.1f}s", "dim"), "  ", visible(text))
+        self._console.print(line, soft_wrap=True)
 
     def stage_started(self, name: str, tasks: int, done: int) -> None:
         """Show a new bar."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.argument("output", type=click.Path(path_type=Path))
-def command(output: Path) -> int:
+@click.argument("output")
+def command(output: str) -> int:
     """Write OUTPUT/report.html again from what a run left there."""
+    from datatools.outputs import output_at
     from datatools.report.build import write_report
 
-    click.echo(str(write_report(output)))
+    there = output_at(output)
+    there.bring_datasets()
+    there.bring_conclusions()
+    page = write_report(there.folder)
+    there.send()
+    click.echo(there.called(page))
     return 0

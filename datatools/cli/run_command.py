@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 
+from datatools.cli.fenced import echo_fenced
+from datatools.cli.interrupts import work_begins
 from datatools.cli.progress import ShownProgress, echo_notes, echo_problems
+from datatools.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from datatools.running import RunResult
 
 __all__ = ["command"]
 
 
 @click.command()
 @click.argument("pipeline", type=click.Path())
-@click.option("--set", "settings", multiple=True, metavar="a.b=c", help="Replace a value.")
-@click.option("--only", multiple=True, metavar="DATASET", help="Make only this dataset.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="a.b=c",
+    help="Replace a value of the file, e.g. run.workers=4. May be given again.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="DATASET",
+    help="Make only this dataset and what it needs. May be given again.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    help="Read at most this many records of each source's first unit.",
+    metavar="N",
+    help="A trial: read at most this many records of each source's first unit, and write to the "
+    "folder `trial` in the output.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -41,6 +60,7 @@ def command(
 
     loaded = load_pipeline(pipeline, settings)
     if quiet:
+        work_begins()
         result = run(loaded, only=only or None, limit=limit, progress=Silent())
     else:
         with ShownProgress() as shown:
@@ -50,13 +70,16 @@ def command(
             orjson.dumps(
                 {
                     "ok": result.ok,
-                    "output": str(result.output),
+                    "output": result.address,
                     "seconds": round(result.seconds, 3),
                     "stages": len(result.events),
                     "stages_run": sum(not event.cached for event in result.events),
                     "datasets": {name: m["rows"] for name, m in result.datasets.items()},
                     "problems": list(result.problems),
-                    "report": None if result.report is None else str(result.report),
+                    "notes": list(result.notes),
+                    "report": None
+                    if result.report is None
+                    else f"{result.address}/{result.report.name}",
                 }
             ).decode()
         )
@@ -64,27 +87,45 @@ def command(
         _say(result)
     echo_notes(list(result.notes))
     echo_problems(list(result.problems))
+    if result.problems:
+        _say_where_to_look(result)
     return 0 if result.ok else 1
 
 
-def _say(result: object) -> None:
-    from datatools.engine.ledger import EXPANDED, MERGED
-    from datatools.running import RunResult
+def _say_where_to_look(result: RunResult) -> None:
+    """Name the command that shows the records which most of the problems are about."""
+    lost = {
+        (name, reason): count
+        for name, manifest in result.datasets.items()
+        for reason, count in manifest["ledger"]["quarantined"].items()
+    }
+    if lost:
+        name, reason = max(lost, key=lost.__getitem__)
+        echo(
+            f"To see some of them: datatools inspect {result.address}/{name} --reason {reason}",
+            err=True,
+        )
 
-    assert isinstance(result, RunResult)
+
+def _say(result: RunResult) -> None:
+    from datatools.engine.ledger import EXPANDED, MERGED
+
     width = max((len(name) for name in result.datasets), default=0)
+    kinds = max((len(manifest["kind"]) for manifest in result.datasets.values()), default=0)
     for name, manifest in result.datasets.items():
         ledger = manifest["ledger"]
         gone = sum(n for reason, n in ledger["dropped"].items() if reason not in (EXPANDED, MERGED))
         lost = sum(ledger["quarantined"].values())
         click.echo(
-            f"{name:<{width}}  {manifest['rows']:>9,} {manifest['kind']} records"
-            f"  (dropped {gone:,}, quarantined {lost:,})  {result.output / name}"
+            f"{name:<{width}}  {manifest['rows']:>9,} {manifest['kind'] + ' records':<{kinds + 8}}"
+            f"  (dropped {gone:,}, quarantined {lost:,})"
         )
+        echo_fenced(manifest["fence"], f"{result.address}/{name}/manifest.json")
+    click.echo(f"output  {result.address}")
     if result.train is not None:
-        click.echo(f"models  {result.output / 'models'}")
+        click.echo(f"models  {result.address}/models")
     for name, verdict in result.verdicts.items():
         click.echo(f"verdict {name}: {verdict['headline']}")
     if result.report is not None:
-        click.echo(f"report  {Path(result.report)}")
+        click.echo(f"report  {result.address}/{result.report.name}")
     click.echo(f"{result.seconds:.1f} s")

@@ -11,7 +11,9 @@ __all__ = ["command"]
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--seed", default=0, show_default=True, help="Seed of the planted defects.")
+@click.option(
+    "--seed", default=0, show_default=True, metavar="N", help="Seed of the planted defects."
+)
 def command(directory: Path, seed: int) -> int:
     """Make a small real crawl in DIRECTORY: Python's own documentation and a bilingual forum.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 import click
 
@@ -12,22 +11,24 @@ __all__ = ["command"]
 
 
 @click.command()
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output")
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
-def command(output: Path, as_json: bool) -> int:
+def command(output: str, as_json: bool) -> int:
     """Say how far the run that writes to OUTPUT is, or how the last one ended."""
     import orjson
 
-    from datatools.engine.store import read_json
     from datatools.errors import DataError, IntegrityError
-    from datatools.running import cache_of
+    from datatools.outputs import output_at
 
-    path = cache_of(output) / "status.json"
-    if not path.exists():
-        raise DataError(str(output), "no run has written here", hint="Give a pipeline's `output:`.")
-    status = read_json(path)
+    store = output_at(output).store
+    try:
+        status = store.read("status.json")
+    except FileNotFoundError:
+        hint = "Give a pipeline's `output:`."
+        raise DataError(output, "no run has written here", hint=hint) from None
     if not (isinstance(status, dict) and status.keys() >= {"state", "started", "updated"}):
-        raise IntegrityError(str(path), "is not a status", hint="Delete it and run again.")
+        path = f"{store.address}/status.json"
+        raise IntegrityError(path, "is not a status", hint="Delete it and run again.")
     if status["state"] == "running" and not _alive(status):
         status["state"] = "stopped"
     if as_json:

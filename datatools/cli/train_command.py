@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
+from datatools.cli.choices import Choice
 from datatools.cli.progress import ShownProgress
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.argument("output", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--pretrain", default="pretrain", show_default=True, help="Dataset of documents.")
-@click.option("--instruct", help="Dataset of conversations, for masked fine-tuning.")
-@click.option("--preference", help="Dataset of pairs, for a reward model.")
+@click.argument("output")
+@click.option(
+    "--pretrain",
+    default="pretrain",
+    show_default=True,
+    metavar="DATASET",
+    help="Dataset of documents.",
+)
+@click.option(
+    "--instruct", metavar="DATASET", help="Dataset of conversations, for masked fine-tuning."
+)
+@click.option("--preference", metavar="DATASET", help="Dataset of pairs, for a reward model.")
 @click.option(
     "--size",
-    type=click.Choice(["smoke", "nano", "micro", "small", "base"]),
+    type=Choice(["smoke", "nano", "micro", "small", "base"]),
+    metavar="SIZE",
     default="smoke",
     show_default=True,
-    help="Model size.",
+    help="Model size: smoke, nano, micro, small or base; 0.2 to 110 M parameters.",
 )
-@click.option("--tokens", default=400_000, show_default=True, help="Tokens of pretraining.")
-@click.option("--seed", default=0, show_default=True, help="Seed of weights and orders.")
+@click.option(
+    "--tokens", default=400_000, show_default=True, metavar="N", help="Tokens of pretraining."
+)
+@click.option(
+    "--seed", default=0, show_default=True, metavar="N", help="Seed of weights and orders."
+)
 @click.option(
     "--probe",
     "probes",
@@ -35,7 +48,7 @@ __all__ = ["command"]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")
 def command(
-    output: Path,
+    output: str,
     pretrain: str,
     instruct: str | None,
     preference: str | None,
@@ -46,13 +59,17 @@ def command(
     as_json: bool,
 ) -> int:
     """Train on the datasets published in OUTPUT; models go to OUTPUT/models."""
+    from datatools.outputs import output_at
     from datatools.train.api import DEFAULT_PROBES, train_all
     from datatools.train.results import as_json as to_json
 
+    there = output_at(output)
+    there.bring_datasets([name for name in (pretrain, instruct, preference) if name])
+    there.bring_conclusions()
     with ShownProgress() as shown:
         shown.stage_started("train", 1, 0)
         report = train_all(
-            output,
+            there.folder,
             pretrain=pretrain,
             instruct=instruct,
             preference=preference,
@@ -63,12 +80,13 @@ def command(
             progress=lambda name, done, total: shown.advanced("train", done, total, name),
         )
         shown.stage_ended("train", cached=False)
+    there.send()
     value = to_json(report)
     if as_json:
         click.echo(json.dumps(value, ensure_ascii=False, indent=2))
         return 0
     _say(value)
-    click.echo(f"models  {output / 'models'}")
+    click.echo(f"models  {there.called(there.folder / 'models')}")
     return 0
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from datatools.engine.fates import PREVIEW_CHARACTERS, PREVIEWS, empty_fates, fates_frame
 from datatools.engine.ledger import EXPANDED, StepCounts
+from datatools.heartbeat import beat
 from datatools.records import Kind, conform, make_id
 from datatools.steps.base import (
     MAX_BATCH_BYTES,
@@ -28,7 +29,16 @@ from datatools.steps.base import (
     Step,
 )
 
-__all__ = ["Chain", "Link", "preview", "split_batches", "text_bytes"]
+__all__ = [
+    "Chain",
+    "Link",
+    "bind",
+    "check_children",
+    "check_lengths",
+    "preview",
+    "split_batches",
+    "text_bytes",
+]
 
 
 @dataclass(frozen=True)
@@ -104,11 +114,19 @@ def split_batches(df: pl.DataFrame, kind: Kind | None) -> Iterator[pl.DataFrame]
 
 
 class Chain:
-    """Bound steps in a row, with the counts and fates of what has passed through them."""
+    """Bound steps in a row, with the counts and fates of what has passed through them.
 
-    def __init__(self, links: Sequence[Link], kind: Kind) -> None:
+    Args:
+        links: The steps.
+        kind: Record kind that comes in.
+        bound: The steps made ready elsewhere; None makes them ready in this process.
+    """
+
+    def __init__(
+        self, links: Sequence[Link], kind: Kind, bound: Sequence[Any] | None = None
+    ) -> None:
         self._links = list(links)
-        self._bound: list[Any] = [_bind(link) for link in links]
+        self._bound = [bind(link) for link in links] if bound is None else list(bound)
         self._kind = kind
         self._schemas: list[pl.Schema | None] = [None] * len(links)
         self._shown: Counter[tuple[str, str]]
@@ -165,6 +183,7 @@ class Chain:
             counts.text_bytes += int(df.select(text_bytes(kind).sum()).item())
             if counts.balance:
                 raise AssertionError(f"{link.context.label} lost {counts.balance} records")
+            beat()
         return df
 
     def _record(
@@ -202,7 +221,7 @@ class Chain:
             )
         if "id" not in mapped.df.columns or not mapped.df["id"].equals(df["id"]):
             raise TypeError(f"{link.context.label} is a Map and must leave ids and order alone")
-        _check_lengths(link.context.label, df.height, mapped)
+        check_lengths(link.context.label, df.height, mapped)
         counts.removed.update({k: v for k, v in mapped.removed.items() if v})
         gone = _gone(df, link.context.label, mapped.dropped, mapped.quarantined, mapped.detail)
         self._record(link.context.label, gone, df, kind, counts)
@@ -222,8 +241,8 @@ class Chain:
         label = link.context.label
         expanded: Expanded = bound.flat_map(Batch(df))
         children = expanded.children
-        _check_lengths(label, df.height, expanded)
-        _check_children(label, df.height, children)
+        check_lengths(label, df.height, expanded)
+        check_children(label, df.height, children)
         parents = children["parent"].cast(pl.UInt32)
         ids = df["id"].gather(parents) if children.height else df["id"].head(0)
         children = children.with_columns(
@@ -265,9 +284,10 @@ class Chain:
         return kept
 
 
-def _bind(link: Link) -> Any:
-    bind: Any = link.step.bind  # type: ignore[attr-defined]
-    return bind(link.context)
+def bind(link: Link) -> Any:
+    """Return a per-row step made ready in this process."""
+    binds: Any = link.step.bind  # type: ignore[attr-defined]
+    return binds(link.context)
 
 
 def _reasons(series: pl.Series | None, height: int) -> pl.Series:
@@ -276,15 +296,24 @@ def _reasons(series: pl.Series | None, height: int) -> pl.Series:
     return series.cast(pl.String)
 
 
-def _check_lengths(label: str, height: int, result: Mapped | Expanded) -> None:
-    """Refuse per-row series of another length: polars would repeat a single value for every row."""
+def check_lengths(label: str, height: int, result: Mapped | Expanded) -> None:
+    """Refuse per-row series of another length: polars would repeat a single value for every row.
+
+    Raises:
+        TypeError: One is longer or shorter than the batch.
+    """
     for name in ("dropped", "quarantined", "detail"):
         series = getattr(result, name)
         if series is not None and len(series) != height:
             raise TypeError(f"{label} returned {len(series)} values of `{name}` for {height} rows")
 
 
-def _check_children(label: str, height: int, children: pl.DataFrame) -> None:
+def check_children(label: str, height: int, children: pl.DataFrame) -> None:
+    """Refuse children whose parent or key is not told, or is not in the batch.
+
+    Raises:
+        TypeError: The step broke its contract.
+    """
     for name in ("parent", "key"):
         if name not in children.columns:
             raise TypeError(f"{label} returned children without the column {name!r}")

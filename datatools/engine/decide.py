@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from datatools.steps.base import Filter, Rule
+from datatools.steps.base import Filter, Rule, Step
 
-__all__ = ["Verdicts", "column_of", "decide"]
+__all__ = ["Verdicts", "active_rules", "column_of", "decide"]
 
 
 def column_of(label: str, measure: str) -> str:
@@ -46,6 +46,14 @@ class Verdicts:
         return self.dropped.is_null() & self.quarantined.is_null()
 
 
+def active_rules(step: Step) -> list[tuple[Rule, Any]]:
+    """Return a filter's rules whose threshold is not None, with it; other steps have none."""
+    if not isinstance(step, Filter):
+        return []
+    found = [(rule, getattr(step, rule.field)) for rule in step.rules()]
+    return [(rule, threshold) for rule, threshold in found if threshold is not None]
+
+
 def _fires(rule: Rule, column: pl.Expr, threshold: Any) -> pl.Expr:
     if rule.op == "in":
         return column.is_in(list(threshold))
@@ -63,11 +71,7 @@ def decide(label: str, step: Filter, measures: pl.DataFrame) -> Verdicts:
         step: The filter, whose fields hold the thresholds.
         measures: The measured columns, one row per record.
     """
-    active: list[tuple[Rule, Any]] = [
-        (rule, threshold)
-        for rule in step.rules()
-        if (threshold := getattr(step, rule.field)) is not None
-    ]
+    active = active_rules(step)
     dropped: pl.Expr = pl.lit(None, dtype=pl.String)
     quarantined: pl.Expr = pl.lit(None, dtype=pl.String)
     measure: pl.Expr = pl.lit(None, dtype=pl.String)

@@ -13,13 +13,14 @@ from datatools.engine.decide import decide
 from datatools.engine.executors.base import Done, Result
 from datatools.engine.executors.inline import InlineExecutor
 from datatools.engine.fates import empty_fates, fates_frame
+from datatools.engine.measuring import measure
 from datatools.engine.plan import DatasetPlan, Job, Segment
 from datatools.engine.progress import Silent
 from datatools.engine.runner import Runner
 from datatools.engine.stages import Stages
 from datatools.engine.state import DatasetState
 from datatools.engine.store import read_part, write_part
-from datatools.engine.tasks import BYTES, Task, execute, measure
+from datatools.engine.tasks import BYTES, Task, execute
 from datatools.engine.view import View
 from datatools.errors import ConfigError, nearest
 from datatools.records import Kind, conform, make_id

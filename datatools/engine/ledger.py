@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-__all__ = ["EXPANDED", "MERGED", "InputCounts", "StepCounts", "total"]
+__all__ = ["EXPANDED", "MERGED", "InputCounts", "StepCounts", "emptied_by", "total"]
 
 EXPANDED = "expanded"
 MERGED = "merged"
@@ -141,3 +141,24 @@ def total(steps: Iterable[StepCounts]) -> StepCounts:
         whole.kept = steps[-1].kept
         whole.text_bytes = steps[-1].text_bytes
     return whole
+
+
+def emptied_by(steps: Mapping[str, StepCounts]) -> str | None:
+    """Say which step left no record of those that came to it; None if none ever came.
+
+    Args:
+        steps: Counts by label, in order, of a dataset without records.
+
+    Example:
+        >>> steps = {"Read": StepCounts(read=2, kept=2), "Short": StepCounts(read=2)}
+        >>> steps["Short"].dropped["too_short"] = 2
+        >>> emptied_by(steps)
+        'Short kept none of 2 records (too_short 2)'
+    """
+    for label, counts in steps.items():
+        entered = counts.read + counts.created
+        if entered and not counts.kept:
+            gone = (counts.dropped + counts.quarantined).most_common()
+            reasons = ", ".join(f"{reason} {n:,}" for reason, n in gone)
+            return f"{label} kept none of {entered:,} records ({reasons})"
+    return None

@@ -18,13 +18,13 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow.parquet as pq
-import xxhash
 
-from datatools.engine.fates import FATES
+from datatools.engine.fates import PUBLISHED_FATES
 from datatools.engine.store import PartRef, iter_batches, read_part, to_arrow, write_atomic
 from datatools.engine.tasks import BYTES, Output, TaskEnv
 from datatools.engine.view import View
-from datatools.records import SCHEMAS, UNPUBLISHED, Kind
+from datatools.fence import FENCED_REASONS
+from datatools.records import SCHEMAS, UNPUBLISHED, Kind, id_keys
 from datatools.steps.base import Export
 
 __all__ = [
@@ -61,12 +61,10 @@ class SizesTask:
         has_split = SPLIT in self.view.schema
         names = ["id", BYTES, *([SPLIT] if has_split else [])]
         frame = self.view.frame(env.root, self.shard, names)
-        # 64 bits are enough to find two records with one id; a stranger's source may make any ids.
-        keys = [xxhash.xxh3_64_intdigest(id_.encode()) for id_ in frame["id"].to_list()]
         sizes = frame.select(
             (pl.col(SPLIT) if has_split else pl.lit(DEFAULT_SPLIT)).alias("split"),
             pl.col(BYTES).alias("bytes"),
-            pl.Series("key", keys, dtype=pl.UInt64),
+            id_keys(frame["id"]),
         )
         return Output(parts={"data": env.write("data", sizes.clear(), [sizes])})
 
@@ -199,8 +197,12 @@ class _Growing:
 
         path = f"{env.stage}/{env.index:05d}-{role}.{suffix}"
         write = parquet if suffix == "parquet" else jsonl
-        size, sha256 = write_atomic(env.root / path, write, durable="bytes")
+        size, sha256 = write_atomic(env.folder / path, write, durable="bytes")
         return PartRef(path, rows, size, sha256, ())
+
+
+FENCE_LISTED = 1000
+"""Records stopped by the fence that a manifest names; it counts them all."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,9 @@ class FatesTask:
     previews: tuple[PartRef, ...]
 
     def run(self, env: TaskEnv) -> Output:
-        """Commit the file."""
+        """Commit the file; `values["fence"]` says what the fence stopped."""
+        stopped = 0
+        listed: list[dict[str, Any]] = []
         shown = [read_part(env.root, part) for part in self.previews]
         found = pl.concat(
             [pl.DataFrame(schema={"id": pl.String, "step": pl.String, "text": pl.String}), *shown]
@@ -219,20 +223,27 @@ class FatesTask:
         rows = sum(part.rows for part in self.parts)
 
         def write(file: Any) -> None:
-            schema = to_arrow(FATES.to_frame()).schema
+            nonlocal stopped
+            schema = to_arrow(PUBLISHED_FATES.to_frame()).schema
             with pq.ParquetWriter(file, schema, compression="zstd") as writer:
                 for part in self.parts:
                     for _, frame in iter_batches(env.root, part):
+                        lost = frame.filter(pl.col("reason").is_in(FENCED_REASONS))
+                        stopped += lost.height
+                        told = lost.head(FENCE_LISTED - len(listed))
+                        listed.extend(told.select("id", "step", "reason", "detail").to_dicts())
                         joined = (
                             frame.join(found, on=["id", "step"], how="left", maintain_order="left")
                             .with_columns(pl.coalesce("preview", "text").alias("preview"))
-                            .select(list(FATES))
+                            .select(list(PUBLISHED_FATES))
                         )
                         writer.write_table(to_arrow(joined))
 
         path = f"{env.stage}/{env.index:05d}-fates.parquet"
-        size, sha256 = write_atomic(env.root / path, write, durable="bytes")
-        return Output(parts={"fates": PartRef(path, rows, size, sha256, ())})
+        size, sha256 = write_atomic(env.folder / path, write, durable="bytes")
+        fates = PartRef(path, rows, size, sha256, ())
+        fence = {"total": stopped, "records": listed}
+        return Output(parts={"fates": fates}, values={"fence": fence})
 
 
 def card(manifest: Mapping[str, Any], exports: Sequence[Export]) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import re
-import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +14,20 @@ import pyarrow as pa
 import datatools
 from datatools.engine.plan import Job
 from datatools.engine.publish import FatesTask, PublishTask, SizesTask, card, cut
+from datatools.engine.shelf import LocalShelf, Shelf
 from datatools.engine.stages import Stages
 from datatools.engine.state import DatasetState
 from datatools.engine.store import (
     PartRef,
-    file_sha256,
-    fsync_directory,
-    read_json,
     read_part,
-    write_atomic,
-    write_json,
 )
 from datatools.engine.tasks import Output
-from datatools.engine.unique_ids import FindRepeatedTask
+from datatools.engine.unique_ids import find_repeated
 from datatools.engine.view import View
-from datatools.errors import DataError, IntegrityError
+from datatools.errors import DataError
 from datatools.steps.base import Export
 
-__all__ = ["Publisher", "find_repeated", "sizes_of"]
-
-_PUBLISHED = re.compile(r"([a-z]+/)?[a-z]+-\d{5}-of-\d{5}\.(parquet|jsonl)")
+__all__ = ["Publisher"]
 
 
 def sizes_of(stages: Stages, name: str, view: View) -> tuple[PartRef, ...]:
@@ -46,28 +37,22 @@ def sizes_of(stages: Stages, name: str, view: View) -> tuple[PartRef, ...]:
     return tuple(output.parts["data"] for output in outputs)
 
 
-def find_repeated(stages: Stages, name: str, view: View) -> list[tuple[int, ...]]:
-    """Return per shard the positions of rows whose id an earlier row has."""
-    sizes = sizes_of(stages, name, view)
-    key = {"find repeated ids": [part.sha256 for part in sizes]}
-    (output,) = stages.stage(f"{name}/unique ids", key, [FindRepeatedTask(sizes)])
-    return [tuple(positions) for positions in output.values["repeated"]]
-
-
 class Publisher:
     """Publishes the datasets of a job.
 
     Args:
         job: The job, for its name and shard size.
         stages: Where stages run and are found.
-        output: Folder of the published datasets.
+        output: Folder of the published datasets, or a shelf that is elsewhere.
         limit: The run's limit on records, if it has one; told in the manifest.
     """
 
-    def __init__(self, job: Job, stages: Stages, output: Path, limit: int | None = None) -> None:
+    def __init__(
+        self, job: Job, stages: Stages, output: Path | Shelf, limit: int | None = None
+    ) -> None:
         self._job = job
         self._stages = stages
-        self._output = output
+        self._shelf = LocalShelf(output) if isinstance(output, Path) else output
         self._limit = limit
 
     def publish(self, state: DatasetState) -> dict[str, Any]:
@@ -76,6 +61,23 @@ class Publisher:
         Raises:
             DataError: Two records have one id.
         """
+        manifest, files, exports = self._assemble(state)
+        text = card(manifest, exports)
+        self._shelf.place(self._stages.store, state.plan.name, files, manifest, text)
+        return manifest
+
+    def manifest(self, state: DatasetState) -> dict[str, Any]:
+        """Return the manifest that `publish` would write, and put nothing in place.
+
+        Raises:
+            DataError: Two records have one id.
+        """
+        return self._assemble(state)[0]
+
+    def _assemble(
+        self, state: DatasetState
+    ) -> tuple[dict[str, Any], dict[str, PartRef], tuple[Export, ...]]:
+        """Return the manifest, the files by published path, and the formats among them."""
         view, stages, name = state.view, self._stages, state.plan.name
         self._refuse_repeated_ids(name, view)
         exports = tuple(e for e in state.plan.exports if view.kind in e.accepts())
@@ -98,7 +100,7 @@ class Publisher:
         (fated,) = stages.stage(
             f"{name}/fates",
             {
-                "fates": [part.sha256 for part in state.fates],
+                "fates and the fence": [part.sha256 for part in state.fates],
                 "previews": [part.sha256 for part in state.previews],
             },
             [FatesTask(tuple(state.fates), tuple(state.previews))],
@@ -106,11 +108,11 @@ class Publisher:
         manifest, files = self._manifest(state, written, exports)
         files["sidecar/fates.parquet"] = fated.parts["fates"]
         manifest["files"] += [_entry("sidecar/fates.parquet", fated.parts["fates"])]
-        _place(stages.root, self._output / name, files, manifest, card(manifest, exports))
-        return manifest
+        manifest["fence"] = fated.values["fence"]
+        return manifest, files, exports
 
     def _bodies(self, name: str, view: View, exports: tuple[Export, ...]) -> list[PublishTask]:
-        root = self._stages.root
+        root = self._stages.store.root
         columns = ["split", "bytes"]
         sizes = [read_part(root, part, columns) for part in sizes_of(self._stages, name, view)]
         return [
@@ -120,7 +122,8 @@ class Publisher:
         ]
 
     def _refuse_repeated_ids(self, name: str, view: View) -> None:
-        count = sum(map(len, find_repeated(self._stages, name, view)))
+        sizes = sizes_of(self._stages, name, view)
+        count = sum(map(len, find_repeated(self._stages, name, sizes)))
         if count:
             raise DataError(
                 f"dataset {name}",
@@ -142,7 +145,7 @@ class Publisher:
             split = output.values["split"]
             stem = f"{split}-{seen[split]:05d}-of-{counts[split]:05d}"
             seen[split] += 1
-            for role, part in output.parts.items():
+            for role, part in sorted(output.parts.items()):  # as a cached output has them
                 suffix = part.path.rsplit(".", 1)[1]
                 path = f"{stem}.{suffix}" if role == "main" else f"{role}/{stem}.{suffix}"
                 files[path] = part
@@ -155,6 +158,7 @@ class Publisher:
         ledger = state.ledger
         if not state.plan.links:  # a dataset without steps keeps what its parents kept
             ledger.read = ledger.kept = state.view.rows
+        rules = state.rules
         manifest = {
             "format": 1,
             "pipeline": self._job.name,
@@ -172,6 +176,7 @@ class Publisher:
                     "fields": link.step.model_dump(mode="json"),
                     "counts": state.steps[link.context.label].to_json(),
                     "notes": state.notes.get(link.context.label, {}),
+                    "rules": [rule.to_json() for rule in rules[link.context.label]],
                 }
                 for link in state.plan.links
             ],
@@ -200,72 +205,3 @@ def _versions() -> dict[str, str]:
         "polars": pl.__version__,
         "pyarrow": pa.__version__,
     }
-
-
-def _place(
-    root: Path,
-    folder: Path,
-    files: Mapping[str, PartRef],
-    manifest: Mapping[str, Any],
-    text: str,
-) -> None:
-    """Put a dataset's files under their final names, the manifest last.
-
-    A manifest that already says the same is left alone, so that a cached run changes nothing.
-    """
-    target = folder / "manifest.json"
-    if _reads(target) == manifest and _stands(root, folder, files):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    # From here on the old dataset is gone; a crash leaves a folder that is not a dataset.
-    if target.exists():
-        target.unlink()
-        fsync_directory(folder)
-    for old in sorted(folder.rglob("*")):
-        # Only what publishing itself names so: a stranger's file is not ours to delete.
-        relative = old.relative_to(folder).as_posix()
-        if relative not in files and _PUBLISHED.fullmatch(relative):
-            old.unlink()
-    for path, part in files.items():
-        _link(root / part.path, folder / path)
-    for directory in {(folder / path).parent for path in files}:
-        fsync_directory(directory)
-    write_atomic(folder / "README.md", lambda file: file.write(text.encode()))
-    write_json(target, manifest)
-
-
-def _reads(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except (FileNotFoundError, IntegrityError):
-        return None
-
-
-def _stands(root: Path, folder: Path, files: Mapping[str, PartRef]) -> bool:
-    """Return whether the published files are those of the cache: the same file, or equal bytes."""
-    for path, part in files.items():
-        try:
-            if os.path.samefile(folder / path, root / part.path):
-                continue
-            if file_sha256(folder / path) != part.sha256:
-                return False
-        except OSError:
-            return False
-    return True
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a committed file its final name, by hard link where the file system has them."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Renaming one name of a file over another does nothing, and would leave the temporary name.
-    if target.exists() and target.samefile(source):
-        return
-    temporary = target.parent / f".tmp-{os.getpid()}-{target.name}"
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        with source.open("rb") as reader:
-            write_atomic(target, lambda file: shutil.copyfileobj(reader, file, 1 << 20))
-        return
-    os.replace(temporary, target)

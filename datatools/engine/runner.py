@@ -6,15 +6,20 @@ earlier one came: it asks for every stage and finds the committed ones.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from datatools.engine.align import AlignTask, GatherTask
+from datatools.engine.align import AlignTask, GatherTask, OrderTask
 from datatools.engine.chain import Link
+from datatools.engine.cutting import CutTask, cut_schema
+from datatools.engine.layouts import ByShard
 from datatools.engine.ledger import InputCounts, StepCounts
+from datatools.engine.measuring import measure_schema
 from datatools.engine.plan import (
     DatasetPlan,
     Job,
@@ -25,23 +30,24 @@ from datatools.engine.plan import (
     units_of,
 )
 from datatools.engine.previews import PreviewTask
-from datatools.engine.publisher import Publisher, find_repeated
+from datatools.engine.publisher import Publisher
+from datatools.engine.shelf import Shelf
 from datatools.engine.stages import Bodies, Stages
 from datatools.engine.state import DatasetState
-from datatools.engine.store import PartRef, part_schema, read_part
-from datatools.engine.tables import Partitioning, StoredRows, StoredTable
+from datatools.engine.store import PartRef, Root, part_schema
+from datatools.engine.tables import StoredRows, StoredTable
 from datatools.engine.tasks import (
     ChainTask,
     DecideTask,
     MeasureTask,
     Output,
     SourceTask,
-    measure_schema,
+    Stopped,
 )
-from datatools.engine.unique_ids import QuarantineTask
+from datatools.engine.unique_ids import find_repeated
 from datatools.engine.view import Overlay, View
 from datatools.records import SCHEMAS, Kind
-from datatools.steps.base import Decisions, Global, Order, Source
+from datatools.steps.base import Cuts, Decisions, Global, Order, Source
 
 __all__ = ["Runner"]
 
@@ -54,7 +60,7 @@ class Runner:
     Args:
         job: What to run.
         stages: Where stages run and are found.
-        output: Where datasets are published.
+        output: Where datasets are published: a folder, or a shelf that is elsewhere.
         memory: Bytes that global steps may hold at once.
         limit: Read at most this many records, from the first unit of each source.
     """
@@ -63,7 +69,7 @@ class Runner:
         self,
         job: Job,
         stages: Stages,
-        output: Path,
+        output: Path | Shelf,
         *,
         memory: int = 4_000_000_000,
         limit: int | None = None,
@@ -149,7 +155,7 @@ class Runner:
         for link in links:
             kind = link.step.gives or kind
         shards = tuple(output.parts["data"] for output in outputs)
-        schema = part_schema(self._stages.root, shards[0])
+        schema = part_schema(self._stages.store.root, shards[0])
         return View(kind, shards, tuple(part.rows for part in shards), schema)
 
     def _source(self, dataset: DatasetPlan, segment: Segment) -> DatasetState:
@@ -178,39 +184,39 @@ class Runner:
             )
             for unit in units
         ]
-        outputs = self._stages.stage(self._name(dataset, segment.links), key, bodies)
+        outputs = self._read(dataset.name, self._name(dataset, segment.links), key, bodies)
         state = DatasetState(dataset, self._base_view(source.gives or "document", rest, outputs))
         self._gather(state, outputs)
-        counts = state.inputs.setdefault(first.context.label, InputCounts())
-        for output in outputs:
+        label = first.context.label
+        counts = state.inputs.setdefault(label, InputCounts())
+        files = state.files.setdefault(label, Counter())
+        for unit, output in zip(units, outputs, strict=True):
             assert output.inputs is not None
             counts.add(output.inputs)
-        self._quarantine_repeated_ids(state, segment.links[-1].context.label)
+            if self._limit is None:
+                files[unit.relpath] += output.counts[label].read
         return state
 
-    def _quarantine_repeated_ids(self, state: DatasetState, label: str) -> None:
-        """Take out records whose id an earlier record has: a file can hold a native id twice.
+    def _read(
+        self, dataset: str, name: str, key: Mapping[str, Any], bodies: Sequence[SourceTask]
+    ) -> list[Output]:
+        """Read the units of a source, each id once.
 
-        No reader can see that, because a file is read in units. It is told at the last step of the
-        pass that read the records.
+        Only when all are read is it known which records have the id of an earlier one. Units that
+        hold such records, which few inputs have, are then read again, to leave these out.
         """
-        view = state.view
-        repeated = find_repeated(self._stages, state.plan.name, view)
-        count = sum(len(positions) for positions in repeated)
-        if not count:
-            return
-        detail = "an earlier record of this dataset has the same id"
-        bodies = [
-            QuarantineTask(view, shard, label, "repeated_id", detail, positions)
-            for shard, positions in enumerate(repeated)
-        ]
-        key = {"repeated ids": repeated, "view": view.identity, "label": label}
-        outputs = self._stages.stage(f"{state.plan.name}/repeated ids", key, bodies)
-        self._decided(state, view, outputs, pl.Schema())
-        counts = state.steps[label]
-        counts.kept -= count
-        counts.quarantined["repeated_id"] += count
-        counts.text_bytes -= sum(output.values["bytes"] for output in outputs)
+        outputs = self._stages.stage(name, key, bodies)
+        found = find_repeated(self._stages, dataset, [output.parts["ids"] for output in outputs])
+        again = {unit: positions for unit, positions in enumerate(found) if positions}
+        if not again:
+            return outputs
+        mended = self._stages.stage(
+            f"{name}/repeated ids",
+            {**key, "repeated": list(again.items())},
+            [replace(bodies[unit], repeated=positions) for unit, positions in again.items()],
+        )
+        whole = dict(enumerate(outputs)) | dict(zip(again, mended, strict=True))
+        return list(whole.values())
 
     def _stage_chain(
         self, name: str, view: View, segment: Segment
@@ -243,20 +249,29 @@ class Runner:
         )
         parts = tuple(output.parts["data"] for output in measured)
         view = view.with_overlay(Overlay(parts, measure_schema(links), decides=False))
+        stopped = [output.values.get("stopped", []) for output in measured]
         key = {
             "decide": [link_key(link) for link in links],
             "view": view.identity,
+            **({"stopped": stopped} if any(stopped) else {}),
         }
-        decided = self._stages.stage(
-            self._name(state.plan, links, " decide"),
-            key,
-            [DecideTask(view, shard, links) for shard in shards],
-        )
+        bodies = [
+            DecideTask(view, shard, links, tuple(Stopped(*one) for one in stopped[shard]))
+            for shard in shards
+        ]
+        decided = self._stages.stage(self._name(state.plan, links, " decide"), key, bodies)
         self._decided(state, view, decided, pl.Schema())
 
     def _decided(
         self, state: DatasetState, view: View, outputs: Sequence[Output], schema: pl.Schema
     ) -> None:
+        self._left(state, view, outputs)
+        parts = tuple(output.parts["data"] for output in outputs)
+        alive = [output.values["alive"] for output in outputs]
+        state.view = view.with_overlay(Overlay(parts, schema, decides=True), alive)
+
+    def _left(self, state: DatasetState, view: View, outputs: Sequence[Output]) -> None:
+        """Take in counts and fates of records of a view, and look up the texts of some."""
         self._gather(state, outputs)
         fates = tuple(o.parts["fates"] for o in outputs if "fates" in o.parts)
         if fates:
@@ -266,9 +281,6 @@ class Runner:
                 [PreviewTask(view, fates)],
             )
             state.previews.append(looked[0].parts["data"])
-        parts = tuple(output.parts["data"] for output in outputs)
-        alive = [output.values["alive"] for output in outputs]
-        state.view = view.with_overlay(Overlay(parts, schema, decides=True), alive)
 
     # ------------------------------------------------------------------------------------------
     # Global steps
@@ -279,7 +291,11 @@ class Runner:
         step = link.step
         assert isinstance(step, Global)
         name = self._name(state.plan, segment.links)
-        runner = _KeyedStages(self._stages, link_key(link), self._memory)
+        # What a verb's function reads of the step is in its own fields, and so in its key: another
+        # threshold leaves the signatures as they are.
+        fields = frozenset(type(step).model_fields)
+        own = {**link_key(link, fields), "label": None, "seed": None}
+        runner = _KeyedStages(self._stages, own, self._memory)
         rows = StoredRows(runner, name, state.view, link.context)
         others = {
             other: StoredRows(runner, name, self.states[other].view, link.context)
@@ -288,6 +304,8 @@ class Runner:
         result = step.lower(rows, others)
         if isinstance(result, Decisions):
             self._decisions(state, link, result)
+        elif isinstance(result, Cuts):
+            self._cuts(state, link, result)
         else:
             self._order(state, link, result)
 
@@ -296,7 +314,7 @@ class Runner:
         view, label = state.view, link.context.label
         if result.notes:
             state.notes[label] = dict(result.notes)
-        layout = Partitioning("row", (), len(view.shards), by_shard=True)
+        layout = ByShard("row", len(view.shards))
         parts = result.table.parts(layout)
         columns = tuple(result.columns.items())
         outputs = self._stages.stage(
@@ -311,25 +329,44 @@ class Runner:
         )
         self._decided(state, view, outputs, pl.Schema(dict(columns)))
 
+    def _cuts(self, state: DatasetState, link: Link, result: Cuts) -> None:
+        assert isinstance(result.table, StoredTable)
+        view, label = state.view, link.context.label
+        if result.notes:
+            state.notes[label] = dict(result.notes)
+        parts = result.table.parts(ByShard("row", len(view.shards)))
+        outputs = self._stages.stage(
+            f"{self._name(state.plan, [link])}/apply",
+            {
+                "cut": [part.sha256 for part in parts],
+                "empty": result.empty,
+                "label": label,
+                "view": view.identity,
+            },
+            [CutTask(view, s, label, parts, result.empty) for s in range(len(view.shards))],
+        )
+        self._left(state, view, outputs)
+        shards = tuple(output.parts["data"] for output in outputs)
+        alive = tuple(shard.rows for shard in shards)
+        state.view = View(view.kind, shards, alive, cut_schema(view.schema, label))
+
     def _order(self, state: DatasetState, link: Link, result: Order) -> None:
         assert isinstance(result.table, StoredTable)
         view, label = state.view, link.context.label
         (part,) = result.table.parts()
-        cuts = range(0, max(1, part.rows), ROWS_PER_GATHERED_SHARD)
-        bodies = [GatherTask(view, part, label, at, at + ROWS_PER_GATHERED_SHARD) for at in cuts]
+        name = self._name(state.plan, [link])
         key = {"order": part.sha256, "label": label, "view": view.identity}
-        outputs = self._stages.stage(f"{self._name(state.plan, [link])}/apply", key, bodies)
-        shards = tuple(output.parts["data"] for output in outputs)
-        counts = StepCounts(read=view.rows)
-        for output in outputs:
-            counts.kept += output.counts[label].kept
-            counts.text_bytes += output.counts[label].text_bytes
-        rows = read_part(self._stages.root, part)["row"]
-        distinct = rows.n_unique()
-        counts.created = rows.len() - distinct
-        if distinct < view.rows:
-            counts.dropped["left_out"] = view.rows - distinct
-        state.steps[label] = counts
+        ordered = self._stages.stage(
+            f"{name}/cut",
+            {**key, "left out": result.left_out},
+            [OrderTask(view, part, label, result.left_out, ROWS_PER_GATHERED_SHARD)],
+        )
+        self._left(state, view, ordered)
+        order = ordered[0].parts["data"]
+        bodies = [GatherTask(view, order, label, shard) for shard in range(len(order.batches))]
+        gathered = self._stages.stage(f"{name}/apply", key, bodies)
+        self._left(state, view, gathered)
+        shards = tuple(output.parts["data"] for output in gathered)
         alive = tuple(shard.rows for shard in shards)
         state.view = View(view.kind, shards, alive, view.schema)
 
@@ -341,6 +378,14 @@ class Runner:
         """
         return self._publisher.publish(self.states[name])
 
+    def manifest(self, name: str) -> dict[str, Any]:
+        """Return the manifest that `publish` would write, and put nothing in place.
+
+        Raises:
+            DataError: Two records have one id.
+        """
+        return self._publisher.manifest(self.states[name])
+
 
 class _KeyedStages:
     """Stages of one Global: its own key is part of every stage's key."""
@@ -351,8 +396,8 @@ class _KeyedStages:
         self.memory = memory
 
     @property
-    def root(self) -> Path:
-        return self._stages.root
+    def root(self) -> Root:
+        return self._stages.store.root
 
     def stage(self, name: str, key: object, bodies: Bodies) -> list[Output]:
         return self._stages.stage(name, {"global": self._key, "verb": key}, bodies)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: hashing, atomic commit, Arrow parts and their references.
+"""Local files that are whole or absent: hashing, atomic commit, Arrow parts and their references.
 
 Owns: how bytes reach a final name. A file is written under a private temporary name in the same
 directory, closed, fsynced, renamed, and the directory fsynced; whatever happens before the rename
@@ -6,7 +6,8 @@ leaves nothing under the final name. A failed fsync throws the temporary file aw
 retried: the kernel may have marked the lost pages clean (Rebello et al., "Can Applications Recover
 from fsync Failures?", USENIX ATC 2020).
 
-Refuses: what the files mean. Stages, views and datasets are built above.
+Refuses: what the files mean, and files elsewhere: a `Root` that is no folder brings them here.
+Stages, views and datasets are built above.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 import polars as pl
@@ -31,17 +32,20 @@ from datatools.errors import DataError, IntegrityError
 
 __all__ = [
     "PartRef",
+    "Root",
     "canonical_json",
     "digest",
     "disk_error",
     "drop_stale_temporaries",
     "file_sha256",
     "fsync_directory",
+    "indented_json",
     "iter_batches",
     "part_schema",
     "read_batch",
     "read_json",
     "read_part",
+    "verify_part",
     "write_atomic",
     "write_json",
     "write_part",
@@ -78,6 +82,21 @@ class PartRef:
     def from_json(cls, value: dict[str, Any]) -> PartRef:
         """Return the reference that `to_json` wrote."""
         return cls(**{**value, "batches": tuple(value["batches"])})
+
+
+class Fetching(Protocol):
+    """A store whose parts are brought to this machine when they are read."""
+
+    @property
+    def folder(self) -> Path:
+        """Where parts are written on this machine."""
+
+    def fetch(self, part: PartRef) -> Path:
+        """Return the part's file on this machine, its bytes verified."""
+
+
+Root = Path | Fetching
+"""What parts are read from: the store's folder, or a store that is elsewhere."""
 
 
 def canonical_json(value: object) -> bytes:
@@ -191,10 +210,17 @@ def write_atomic(
     return sink.size, sink.hexdigest()
 
 
+def indented_json(value: object) -> bytes:
+    """Return `value` as JSON for people: indented, with sorted keys and a newline at the end."""
+    return orjson.dumps(
+        value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
+
+
 def write_json(path: Path, value: object, *, durable: Durability = "name") -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
-    data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
-    write_atomic(path, lambda file: file.write(data + b"\n"), durable=durable)
+    data = indented_json(value)
+    write_atomic(path, lambda file: file.write(data), durable=durable)
 
 
 def read_json(path: Path) -> Any:
@@ -258,8 +284,17 @@ def write_part(
 _verified: set[tuple[str, int, int]] = set()
 
 
-def _verify(path: Path, ref: PartRef) -> None:
-    """Hash a part the first time this process reads it."""
+def verify_part(path: Path, ref: PartRef, *, known: bool = False) -> None:
+    """Hash a part the first time this process reads it.
+
+    Args:
+        path: Its file.
+        ref: What it must hold.
+        known: Whether its bytes were hashed just now, on their way here.
+
+    Raises:
+        IntegrityError: The file is gone, or holds other bytes.
+    """
     try:
         stat = path.stat()
     except FileNotFoundError:
@@ -267,6 +302,8 @@ def _verify(path: Path, ref: PartRef) -> None:
             str(path), "is missing from the cache", hint="Run `datatools gc` and run again."
         ) from None
     seen = (ref.sha256, stat.st_ctime_ns, stat.st_ino)
+    if known:
+        _verified.add(seen)
     if seen in _verified:
         return
     found = file_sha256(path) if stat.st_size == ref.bytes else f"{stat.st_size} bytes"
@@ -280,10 +317,13 @@ def _verify(path: Path, ref: PartRef) -> None:
     _verified.add(seen)
 
 
-def open_part(root: Path, ref: PartRef, columns: Sequence[str] | None = None) -> Any:
+def open_part(root: Root, ref: PartRef, columns: Sequence[str] | None = None) -> Any:
     """Open a part for reading by record batch, its bytes verified against its digest."""
-    path = root / ref.path
-    _verify(path, ref)
+    if isinstance(root, Path):
+        path = root / ref.path
+        verify_part(path, ref)
+    else:
+        path = root.fetch(ref)
     source = pa.memory_map(str(path))
     reader = ipc.open_file(source)
     if columns is None:
@@ -294,7 +334,7 @@ def open_part(root: Path, ref: PartRef, columns: Sequence[str] | None = None) ->
 
 
 def iter_batches(
-    root: Path,
+    root: Root,
     ref: PartRef,
     columns: Sequence[str] | None = None,
     needed: Callable[[int, int], bool] | None = None,
@@ -318,7 +358,7 @@ def iter_batches(
         start += rows
 
 
-def part_schema(root: Path, ref: PartRef) -> pl.Schema:
+def part_schema(root: Root, ref: PartRef) -> pl.Schema:
     """Return a part's columns, reading no rows."""
     frame = pl.from_arrow(open_part(root, ref).schema.empty_table())
     assert isinstance(frame, pl.DataFrame)
@@ -326,7 +366,7 @@ def part_schema(root: Path, ref: PartRef) -> pl.Schema:
 
 
 def read_batch(
-    root: Path, ref: PartRef, index: int, columns: Sequence[str] | None = None
+    root: Root, ref: PartRef, index: int, columns: Sequence[str] | None = None
 ) -> pl.DataFrame:
     """Return one record batch of a part."""
     frame = pl.from_arrow(open_part(root, ref, columns).get_batch(index))
@@ -334,7 +374,7 @@ def read_batch(
     return frame if columns is None else frame.select(columns)
 
 
-def read_part(root: Path, ref: PartRef, columns: Sequence[str] | None = None) -> pl.DataFrame:
+def read_part(root: Root, ref: PartRef, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Return a whole part as one frame."""
     reader = open_part(root, ref, columns)
     frame = pl.from_arrow(reader.read_all())

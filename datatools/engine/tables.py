@@ -1,12 +1,12 @@
 """Global steps on disk: the verbs of `steps.base.Rows` and `Table`, as stages.
 
-A table is lazy until it is known how its rows are wanted: whole, or partitioned by a key for the
-verb that comes next. So `map_shards(...).group_by(...)` is two passes: every shard writes one file
-sorted by key with one record batch per partition, then every partition reads its batch of each
-file. There are as many files as tasks, never tasks x partitions.
+A table is lazy until it is known how its rows are wanted: whole, or laid out for the verb that
+comes next. So `map_shards(...).group_by(...)` is two passes: every shard writes one file with one
+record batch per partition, then every partition reads its batch of each file. There are as many
+files as tasks, never tasks x partitions.
 
-Nothing here depends on the number of workers: partitions are counted from rows, and equal keys meet
-in one partition in an order given by the keys alone.
+Nothing here depends on the number of workers: partitions are counted from rows and bytes, and equal
+keys meet in one partition in an order given by the keys alone.
 """
 
 from __future__ import annotations
@@ -14,33 +14,49 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from datatools.engine.joined import JoinedView
+from datatools.engine.layouts import ByBlocks, ByKey, Layout, blocks, layout_key, split
 from datatools.engine.stages import Bodies
-from datatools.engine.store import PartRef, read_batch, read_part
+from datatools.engine.store import PartRef, digest, read_batch, read_part
 from datatools.engine.tasks import BYTES, Output, TaskEnv
 from datatools.engine.view import View, row_numbers
+from datatools.kernels.repeats import repeated
 from datatools.steps.base import (
     Batch,
     Context,
     GroupFn,
     LookupFn,
     ReduceFn,
+    Rows,
     ShardFn,
     Table,
 )
 
-__all__ = ["Partitioning", "StageRunner", "StoredRows", "StoredTable", "group_starts", "identity"]
+__all__ = ["StageRunner", "StoredRows", "StoredTable", "group_starts", "identity"]
 
 BYTES_PER_ROW = 64
 """What a table row takes while it is sorted: a few integers, twice."""
+ROWS_PER_PARTITION = 1 << 20
+"""A partition is not larger than this even if memory allows: it is a task, and tasks share the
+work."""
 MAX_PARTITIONS = 1024
-LOOKUP_ROWS = 20_000
-"""Table rows per lookup: bounds the records held at once to twice as many."""
+LOOKUP_ROWS = 1 << 18
+"""Table rows per call of a lookup function."""
+SHARE_OF_MEMORY = 16
+"""A block of records that are looked up together has at most this fraction of the memory: a lookup
+holds two of them, and as much again in what it computes."""
+PARALLEL_LOOKUPS = 4
+"""Blocks that a large table's records are cut into at least, so that the lookup is several
+tasks."""
+
+AnyView = View | JoinedView
 
 
 class StageRunner(Protocol):
@@ -78,46 +94,6 @@ def identity(fn: object) -> dict[str, Any]:
     return {"class": f"{kind.__module__}.{kind.__qualname__}", "fields": fields}
 
 
-def _mix64(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Scramble keys so that partitions are even (Steele et al., SplitMix, 2014)."""
-    keys = keys + np.uint64(0x9E3779B97F4A7C15)
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return keys ^ (keys >> np.uint64(31))
-
-
-@dataclass(frozen=True)
-class Partitioning:
-    """How a table's rows are laid out.
-
-    Attributes:
-        key: Column that decides the partition and sorts within it.
-        order_by: Further sort columns.
-        count: Partitions.
-        by_shard: Whether the partition is the shard of a row number, else a hash of the key.
-    """
-
-    key: str
-    order_by: tuple[str, ...]
-    count: int
-    by_shard: bool = False
-
-    def split(self, frame: pl.DataFrame) -> list[pl.DataFrame]:
-        """Return the frame's rows by partition, each sorted by key and order."""
-        frame = frame.sort([self.key, *self.order_by], maintain_order=True)
-        keys = frame[self.key].to_numpy()
-        if self.by_shard:
-            where = (keys >> np.uint64(32)).astype(np.int64)
-            if where.size and where.max() >= self.count:
-                raise TypeError(f"{self.key} names a record that is not there")
-        else:
-            high = _mix64(keys.astype(np.uint64)) >> np.uint64(32)
-            where = ((high * np.uint64(self.count)) >> np.uint64(32)).astype(np.int64)
-        order = np.argsort(where, kind="stable")
-        bounds = np.searchsorted(where[order], np.arange(self.count + 1))
-        return [frame[order[bounds[p] : bounds[p + 1]]] for p in range(self.count)]
-
-
 def group_starts(keys: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return the starts of the runs of equal keys, and the end: int64 of shape (groups + 1,)."""
     if keys.size == 0:
@@ -138,7 +114,7 @@ class Producer(Protocol):
 
 @dataclass(frozen=True)
 class _MapShard:
-    view: View
+    view: AnyView
     shard: int
     fn: ShardFn
     columns: tuple[str, ...]
@@ -154,50 +130,78 @@ class _MapShard:
         return pl.concat(pieces)
 
     def key(self) -> object:
-        parts = [self.view.shards[self.shard].sha256]
-        parts += [overlay.parts[self.shard].sha256 for overlay in self.view.overlays]
+        parts = self.view.shard_identity(self.shard)
         return ["map", identity(self.fn), self.columns, parts, self.shard]
 
 
 @dataclass(frozen=True)
-class _Group:
+class _Partitions:
+    """A table that was committed in a layout."""
+
+    layout: Layout
     parts: tuple[PartRef, ...]
+
+    @classmethod
+    def of(cls, layout: Layout, parts: Sequence[PartRef]) -> _Partitions:
+        return cls(layout, tuple(parts))
+
+    @cached_property
+    def digest(self) -> str:
+        return digest([layout_key(self.layout), [part.sha256 for part in self.parts]])
+
+    @cached_property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of each partition."""
+        return tuple(sum(part.batches[p] for part in self.parts) for p in range(self.layout.count))
+
+    def read(self, env: TaskEnv, partition: int) -> pl.DataFrame:
+        """Return a partition's rows, parts in order."""
+        return pl.concat([read_batch(env.root, part, partition) for part in self.parts])
+
+
+@dataclass(frozen=True)
+class _Group:
+    table: _Partitions
     partition: int
-    layout: Partitioning
+    by: str
+    order_by: tuple[str, ...]
+    at_least: int
     fn: GroupFn
 
     def frame(self, env: TaskEnv) -> pl.DataFrame:
-        frame = _read_partition(env, self.parts, self.partition, self.layout)
-        return self.fn(frame, group_starts(frame[self.layout.key].to_numpy()))
+        frame = self.table.read(env, self.partition)
+        if self.at_least > 1:
+            # Most keys of a dedup occur once: they are left out before anything is sorted.
+            frame = frame.filter(pl.Series(repeated(frame[self.by].to_numpy())))
+        frame = frame.sort([self.by, *self.order_by], maintain_order=True)
+        if self.at_least > 2:
+            frame = frame.filter(pl.len().over(self.by) >= self.at_least)
+        return self.fn(frame, group_starts(frame[self.by].to_numpy()))
 
     def key(self) -> object:
-        sources = [part.sha256 for part in self.parts]
-        return [
-            "group",
-            identity(self.fn),
-            dataclasses.asdict(self.layout),
-            self.partition,
-            sources,
-        ]
+        how = [self.by, self.order_by, self.at_least, self.partition]
+        return ["group", identity(self.fn), how, self.table.digest]
 
 
 @dataclass(frozen=True)
 class _Join:
-    left: tuple[PartRef, ...]
-    right: tuple[PartRef, ...]
+    left: _Partitions
+    right: _Partitions
     partition: int
-    layout: Partitioning
+    on: str
     how: Literal["inner", "left", "semi", "anti"]
 
     def frame(self, env: TaskEnv) -> pl.DataFrame:
-        left = _read_partition(env, self.left, self.partition, self.layout)
-        right = _read_partition(env, self.right, self.partition, self.layout)
-        joined = left.join(right, on=self.layout.key, how=self.how, maintain_order="left_right")
-        return joined.sort(self.layout.key, maintain_order=True)
+        left, right = (
+            side.read(env, self.partition).sort(self.on, maintain_order=True)
+            for side in (self.left, self.right)
+        )
+        joined = left.join(right, on=self.on, how=self.how, maintain_order="left_right")
+        return joined.sort(self.on, maintain_order=True)
 
     def key(self) -> object:
-        sources = [[part.sha256 for part in side] for side in (self.left, self.right)]
-        return ["join", self.how, dataclasses.asdict(self.layout), self.partition, sources]
+        sources = [self.left.digest, self.right.digest]
+        return ["join", self.how, self.on, self.partition, sources]
 
 
 @dataclass(frozen=True)
@@ -214,14 +218,15 @@ class _Reduce:
 
 @dataclass(frozen=True)
 class _Lookup:
-    part: PartRef
-    view: View
+    table: _Partitions
+    partition: int
+    view: AnyView
     on: tuple[str, ...]
     columns: tuple[str, ...]
     fn: LookupFn
 
     def frame(self, env: TaskEnv) -> pl.DataFrame:
-        frame = read_part(env.root, self.part)
+        frame = self.table.read(env, self.partition).sort(self.on, maintain_order=True)
         pieces = [self._look(env, frame.clear())]
         pieces += [self._look(env, piece) for piece in frame.iter_slices(LOOKUP_ROWS)]
         return pl.concat(pieces)
@@ -237,21 +242,8 @@ class _Lookup:
         return self.fn(piece, records, positions)
 
     def key(self) -> object:
-        return [
-            "lookup",
-            identity(self.fn),
-            self.on,
-            self.columns,
-            self.part.sha256,
-            self.view.identity,
-        ]
-
-
-def _read_partition(
-    env: TaskEnv, parts: Sequence[PartRef], partition: int, layout: Partitioning
-) -> pl.DataFrame:
-    pieces = [read_batch(env.root, part, partition) for part in parts]
-    return pl.concat(pieces).sort([layout.key, *layout.order_by], maintain_order=True)
+        how = [self.on, self.columns, self.partition]
+        return ["lookup", identity(self.fn), how, self.table.digest, self.view.digest]
 
 
 @dataclass(frozen=True)
@@ -259,11 +251,11 @@ class _Produce:
     """A task that commits one piece of a table, whole or partitioned."""
 
     producer: Producer
-    layout: Partitioning | None
+    layout: Layout | None
 
     def run(self, env: TaskEnv) -> Output:
         frame = self.producer.frame(env)
-        pieces = [frame] if self.layout is None else self.layout.split(frame)
+        pieces = [frame] if self.layout is None else split(self.layout, frame)
         return Output(parts={"data": env.write("data", frame.clear(), pieces)})
 
 
@@ -283,12 +275,23 @@ class StoredTable:
         self._producers = list(producers)
         self._size = size
         """Rows expected, for counting partitions: known before anything runs."""
+        self._committed: dict[Layout | None, tuple[PartRef, ...]] = {}
 
-    def parts(self, layout: Partitioning | None = None) -> tuple[PartRef, ...]:
-        """Commit the table in a layout and return its parts, one per producer."""
+    def parts(self, layout: Layout | None = None) -> tuple[PartRef, ...]:
+        """Commit the table in a layout and return its parts, one per producer.
+
+        Without a layout any that is committed will do: the rows are the same.
+        """
+        if layout is None and self._committed:
+            return next(iter(self._committed.values()))
+        if layout not in self._committed:
+            self._committed[layout] = self._commit(layout)
+        return self._committed[layout]
+
+    def _commit(self, layout: Layout | None) -> tuple[PartRef, ...]:
         key = {
             "producers": [producer.key() for producer in self._producers],
-            "layout": None if layout is None else dataclasses.asdict(layout),
+            "layout": layout_key(layout),
         }
         bodies = [_Produce(producer, layout) for producer in self._producers]
         outputs = self._runner.stage(f"{self._step}/{self._name}", key, bodies)
@@ -302,19 +305,28 @@ class StoredTable:
     def _next(self, name: str, producers: Sequence[Producer], size: int) -> StoredTable:
         return StoredTable(self._runner, self._step, name, producers, size)
 
-    def _layout(self, key: str, order_by: Sequence[str], size: int) -> Partitioning:
+    def _by_key(self, key: str, size: int) -> ByKey:
         # A quarter of the memory for a partition: several workers sort at once.
         rows = max(1, self._runner.memory // (4 * BYTES_PER_ROW))
-        return Partitioning(key, tuple(order_by), max(1, min(MAX_PARTITIONS, -(-size // rows))))
+        count = -(-size // min(rows, ROWS_PER_PARTITION))
+        return ByKey(key, max(1, min(MAX_PARTITIONS, count)))
 
     def group_by(
-        self, key: str, reduce: GroupFn, *, order_by: Sequence[str] = (), name: str
+        self,
+        key: str,
+        reduce: GroupFn,
+        *,
+        order_by: Sequence[str] = (),
+        at_least: int = 1,
+        name: str,
     ) -> StoredTable:
         """Bring equal keys together and reduce them; see `steps.base.Table.group_by`."""
-        layout = self._layout(key, order_by, self._size)
-        parts = self.parts(layout)
-        groups = [_Group(parts, p, layout, reduce) for p in range(layout.count)]
-        return self._next(name, groups, sum(part.rows for part in parts))
+        layout = self._by_key(key, self._size)
+        table = _Partitions.of(layout, self.parts(layout))
+        groups = [
+            _Group(table, p, key, tuple(order_by), at_least, reduce) for p in range(layout.count)
+        ]
+        return self._next(name, groups, sum(table.rows))
 
     def reduce(self, reduce: ReduceFn, *, name: str) -> StoredTable:
         """Apply a function to the whole table in one task."""
@@ -330,18 +342,29 @@ class StoredTable:
     ) -> StoredTable:
         """Join on an unsigned 64-bit column, partition by partition."""
         assert isinstance(other, StoredTable)
-        layout = self._layout(on, (), max(self._size, other._size))
-        left, right = self.parts(layout), other.parts(layout)
-        joins = [_Join(left, right, p, layout, how) for p in range(layout.count)]
-        return self._next(name, joins, sum(part.rows for part in left))
+        layout = self._by_key(on, max(self._size, other._size))
+        left, right = (_Partitions.of(layout, side.parts(layout)) for side in (self, other))
+        joins = [_Join(left, right, p, on, how) for p in range(layout.count)]
+        return self._next(name, joins, sum(left.rows))
 
     def lookup(
-        self, view: View, fn: LookupFn, on: Sequence[str], columns: Sequence[str], name: str
+        self,
+        view: AnyView,
+        fn: LookupFn,
+        on: Sequence[str],
+        columns: Sequence[str],
+        fanout: int,
+        name: str,
     ) -> StoredTable:
         """Fetch the records that row-number columns name; see `steps.base.Rows.lookup`."""
-        parts = self.parts()
-        pieces = [_Lookup(part, view, tuple(on), tuple(columns), fn) for part in parts]
-        return self._next(name, pieces, sum(part.rows for part in parts))
+        several = PARALLEL_LOOKUPS if self._size > LOOKUP_ROWS // 8 else 1
+        budget = max(1, self._runner.memory // SHARE_OF_MEMORY)
+        layout = ByBlocks(tuple(on), blocks(view.shard_bytes, budget, several))
+        table = _Partitions.of(layout, self.parts(layout))
+        # An empty partition needs no task; one of them tells the schema of a table without rows.
+        filled = [p for p, rows in enumerate(table.rows) if rows] or [0]
+        pieces = [_Lookup(table, p, view, tuple(on), tuple(columns), fn) for p in filled]
+        return self._next(name, pieces, sum(table.rows) * fanout)
 
     def collect(self) -> pl.DataFrame:
         """Return the table in memory."""
@@ -351,7 +374,7 @@ class StoredTable:
 class StoredRows:
     """A dataset's records, as a Global sees them."""
 
-    def __init__(self, runner: StageRunner, step: str, view: View, context: Context) -> None:
+    def __init__(self, runner: StageRunner, step: str, view: AnyView, context: Context) -> None:
         self._runner = runner
         self._step = step
         self._view = view
@@ -372,13 +395,15 @@ class StoredRows:
         """Seed and label of the Global."""
         return self._context
 
-    def map_shards(self, fn: ShardFn, *, columns: Sequence[str], name: str) -> StoredTable:
-        """Apply a function to every batch."""
+    def map_shards(
+        self, fn: ShardFn, *, columns: Sequence[str], fanout: int = 1, name: str
+    ) -> StoredTable:
+        """Apply a function to every batch; see `steps.base.Rows.map_shards`."""
         producers = [
             _MapShard(self._view, shard, fn, tuple(columns))
-            for shard in range(len(self._view.shards))
+            for shard in range(len(self._view.shard_bytes))
         ]
-        return StoredTable(self._runner, self._step, name, producers, self._view.rows)
+        return StoredTable(self._runner, self._step, name, producers, self._view.rows * fanout)
 
     def lookup(
         self,
@@ -387,8 +412,18 @@ class StoredRows:
         *,
         on: Sequence[str],
         columns: Sequence[str],
+        fanout: int = 1,
         name: str,
     ) -> StoredTable:
-        """Fetch the records that row-number columns of a table name."""
+        """Fetch the records that row-number columns of a table name; see `steps.base.Rows`."""
         assert isinstance(table, StoredTable)
-        return table.lookup(self._view, fn, on, columns, name)
+        return table.lookup(self._view, fn, on, columns, fanout, name)
+
+    def followed_by(self, other: Rows) -> tuple[StoredRows, int]:
+        """Return these records and another dataset's after them; see `steps.base.Rows`."""
+        assert isinstance(other, StoredRows)
+        assert isinstance(self._view, View)
+        assert isinstance(other._view, View)
+        joined = JoinedView((self._view, other._view))
+        boundary = int(row_numbers(len(self._view.shards), 1)[0])
+        return StoredRows(self._runner, self._step, joined, self._context), boundary

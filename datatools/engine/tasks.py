@@ -7,32 +7,41 @@ A task reads committed parts and commits its own under names made from its index
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
+import numpy as np
 import polars as pl
 
-from datatools.engine.chain import Chain, Link, split_batches, text_bytes
-from datatools.engine.decide import column_of, decide
-from datatools.engine.fates import FATES, empty_fates, fates_frame
+from datatools.engine.careful import CarefulSteps, RowLimits
+from datatools.engine.chain import Chain, Link, preview, split_batches, text_bytes
+from datatools.engine.decide import Verdicts, decide
+from datatools.engine.fates import FATES, PREVIEWS, empty_fates, fates_frame
 from datatools.engine.ledger import InputCounts, StepCounts
-from datatools.engine.store import PartRef, read_json, write_json, write_part
+from datatools.engine.measuring import measure, measure_schema
+from datatools.engine.store import PartRef, Root, write_part
+from datatools.engine.stores import store_at
 from datatools.engine.view import KEEP, View, row_numbers
-from datatools.records import SCHEMAS, Kind, conform
-from datatools.steps.base import Batch, Filter, Source, Unit
+from datatools.heartbeat import beat, ends_when_still
+from datatools.records import SCHEMAS, Kind, conform, id_keys
+from datatools.steps.base import Filter, Source, Unit
 
 __all__ = [
     "BYTES",
     "ChainTask",
     "DecideTask",
+    "Limits",
     "MeasureTask",
     "Output",
+    "RowBody",
     "SourceTask",
+    "Stopped",
     "Task",
     "TaskEnv",
     "execute",
+    "execute_watched",
 ]
 
 BYTES = "__bytes"
@@ -81,21 +90,28 @@ class TaskEnv:
     """Where a task reads and writes.
 
     Attributes:
-        root: The store's root.
-        stage: The stage's directory, relative to the root.
+        root: What parts are read from.
+        stage: The stage's directory, relative to the store.
         index: The task's number in its stage.
+        careful: What one row may take when every step runs behind the fence; None runs them here.
     """
 
-    root: Path
+    root: Root
     stage: str
     index: int
+    careful: RowLimits | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where parts are written: the store's folder on this machine."""
+        return self.root if isinstance(self.root, Path) else self.root.folder
 
     def write(
         self, role: str, schema: pl.DataFrame, frames: Iterator[pl.DataFrame] | list[pl.DataFrame]
     ) -> PartRef:
         """Commit a part of this task."""
         path = f"{self.stage}/{self.index:05d}-{role}.arrow"
-        return write_part(self.root, path, schema, iter(frames))
+        return write_part(self.folder, path, schema, iter(frames))
 
 
 class Body(Protocol):
@@ -105,29 +121,87 @@ class Body(Protocol):
         """Read, work, commit parts; return what was committed."""
 
 
+class RowBody:
+    """A body that runs per-row steps: it beats as it goes, and can be run carefully.
+
+    What a Global does has no rows to go by, so no time without a beat would mean that it hangs, and
+    no row could be found guilty.
+    """
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a task's worker may take. Nothing here is part of a key or changes what comes out.
+
+    Attributes:
+        stall_s: Seconds in which a `RowBody` must have done a batch's next step, or read the next
+            records. A row that is run carefully has a tenth of it.
+        memory_bytes: What one worker may hold between tasks, and what one row may add when it is
+            run carefully.
+    """
+
+    stall_s: float = 600.0
+    memory_bytes: int = 2_000_000_000
+
+    @property
+    def row(self) -> RowLimits:
+        """What one row may take when it is run carefully."""
+        return RowLimits(self.stall_s / 10, self.memory_bytes)
+
+
 @dataclass(frozen=True)
 class Task:
-    """One independent piece of a stage."""
+    """One independent piece of a stage.
+
+    Attributes:
+        root: The store's path, or its URL: every machine opens it for itself.
+        stage: The stage's directory, relative to the store.
+        index: The task's number in its stage.
+        body: What it does.
+        limits: What its worker may take.
+        careful: Whether every per-row step runs behind the fence, to find a row that kills.
+    """
 
     root: str
     stage: str
     index: int
     body: Body
+    limits: Limits = Limits()
+    careful: bool = False
 
     @property
-    def record(self) -> Path:
-        """The file whose existence says that the task is done."""
-        return Path(self.root) / self.stage / f"{self.index:05d}.json"
+    def record(self) -> str:
+        """The file, relative to the store, whose existence says that the task is done."""
+        return f"{self.stage}/{self.index:05d}.json"
 
 
 def execute(task: Task) -> Output:
     """Run a task and commit its record; a task that is already done is read back."""
-    if task.record.exists():
-        return Output.from_json(read_json(task.record))
-    output = task.body.run(TaskEnv(Path(task.root), task.stage, task.index))
-    # A record that a power cut tears is not valid JSON, and the task runs again.
-    write_json(task.record, output.to_json(), durable="none")
+    store = store_at(task.root)
+    done = store.recorded(task.record)
+    if done is not None:
+        return Output.from_json(done)
+    careful = task.limits.row if task.careful else None
+    try:
+        output = task.body.run(TaskEnv(store.root, task.stage, task.index, careful))
+    except BaseException:
+        close_chains()  # stopped within a batch, they are of no use to the next try
+        raise
+    store.commit(task.record, output.to_json(), list(output.parts.values()))
     return output
+
+
+def execute_watched(task: Task, file: IO[bytes] | None = None) -> Output:
+    """Run a task in a process of its own, which ends when per-row steps stand still.
+
+    Args:
+        task: The task.
+        file: Gets the tracebacks of a process that ends so; None means stderr.
+    """
+    if not isinstance(task.body, RowBody):
+        return execute(task)
+    with ends_when_still(task.limits.stall_s, file):
+        return execute(task)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -136,14 +210,15 @@ def execute(task: Task) -> Output:
 _chains: OrderedDict[object, Chain] = OrderedDict()
 
 
-def _chain(links: Sequence[Link], kind: Kind) -> Chain:
-    key = (tuple((link.step, link.context) for link in links), kind)
+def _chain(links: Sequence[Link], kind: Kind, careful: RowLimits | None) -> Chain:
+    key = (tuple((link.step, link.context) for link in links), kind, careful)
     chain = _chains.pop(key, None)
     if chain is None:
         if _chains:
             _, old = _chains.popitem(last=False)
             old.close()
-        chain = Chain(links, kind)
+        bound = None if careful is None else CarefulSteps(links, careful).bound()
+        chain = Chain(links, kind, bound)
     _chains[key] = chain
     return chain
 
@@ -164,7 +239,7 @@ def _run_chain(
     output: Output,
 ) -> tuple[list[pl.DataFrame], Kind]:
     """Write a chain's result as the `data` part; return the fates of its steps and its kind."""
-    chain = _chain(links, kind)
+    chain = _chain(links, kind, env.careful)
     for link in links:
         if link.step.gives is not None:
             kind = link.step.gives
@@ -246,8 +321,19 @@ class _Log:
 
 
 @dataclass(frozen=True)
-class SourceTask:
-    """Read one unit and run the per-batch steps that follow in the same pass."""
+class SourceTask(RowBody):
+    """Read one unit and run the per-batch steps that follow in the same pass.
+
+    Attributes:
+        source: The source.
+        unit: What it reads.
+        label: Label of the source as a step.
+        source_label: Source label that ids are made with.
+        links: The steps that follow.
+        prune: Columns that nothing below reads.
+        limit: Most records to read.
+        repeated: Positions of records to quarantine, because an earlier record has their id.
+    """
 
     source: Source
     unit: Unit
@@ -256,44 +342,76 @@ class SourceTask:
     links: tuple[Link, ...]
     prune: tuple[str, ...]
     limit: int | None = None
+    repeated: tuple[int, ...] = ()
 
     def run(self, env: TaskEnv) -> Output:
-        """Commit the unit's shard, its fates and what became of its bytes."""
+        """Commit the unit's shard, its fates, a hash of every id, and what became of its bytes."""
         output = Output()
         log = _Log(self.unit)
         counts = StepCounts()
         output.counts[self.label] = counts
         kind = self.source.gives or "document"
 
+        keys = [id_keys(pl.Series([], dtype=pl.String))]
+        twice: list[pl.DataFrame] = []
+
         def records() -> Iterator[pl.DataFrame]:
+            position = 0
             for frame in self.source.read(self.unit, log, self.source_label):
+                beat()
                 frame = conform(frame, kind)
                 if frame["id"].null_count():
                     raise TypeError(f"{self.label} made a record without an id")
                 if self.limit is not None:
-                    frame = frame.head(self.limit - counts.kept)
+                    frame = frame.head(self.limit - position)
+                keys.append(id_keys(frame["id"]))
+                again = np.isin(np.arange(position, position + frame.height), self.repeated)
+                position += frame.height
+                if again.any():
+                    told = sum(fates.height for fates in twice)
+                    twice.append(self._twice(frame.filter(again), kind, PREVIEWS - told))
+                    frame = frame.filter(~again)
                 counts.kept += frame.height
                 counts.text_bytes += int(frame.select(text_bytes(kind).sum()).item())
                 yield from split_batches(frame, kind)
-                if counts.kept == self.limit:
+                if position == self.limit:
                     return
 
-        empty = SCHEMAS[kind].to_frame()
+        empty = pl.Schema({**SCHEMAS[kind], **self.source.adds()}).to_frame()
         fates, _ = _run_chain(env, records(), empty, kind, self.links, self.prune, output)
         # With a limit the reader was stopped on its way, and says nothing of what it did not reach.
         if self.limit is None:
             log.close(self.label)
+        output.parts["ids"] = env.write("ids", keys[0].to_frame(), [pl.concat(keys).to_frame()])
         if log.fates:
-            frame = pl.DataFrame(log.fates, schema_overrides=FATES)
+            frame = pl.DataFrame(log.fates, schema_overrides=FATES).with_columns(
+                pl.lit(self.source_label).alias("source")
+            )
             lost = fates_frame(
                 frame, self.label, "quarantined", frame["reason"], detail=frame["detail"]
             )
-            counts.quarantined.update(frame["reason"].to_list())
-            fates = [lost, *fates]
+            twice.insert(0, lost)
+        for lost in twice:
+            counts.quarantined.update(lost["reason"].to_list())
+        fates = [*twice, *fates]
         counts.read = counts.kept + counts.quarantined.total()
         output.inputs = log.counts
         _write_fates(env, output, fates)
         return output
+
+    def _twice(self, frame: pl.DataFrame, kind: Kind, shown: int) -> pl.DataFrame:
+        """Return the fates of records whose id an earlier one has, some with their text."""
+        texts = frame.head(max(0, shown)).select(preview(kind)).to_series()
+        return fates_frame(
+            frame,
+            self.label,
+            "quarantined",
+            pl.repeat("repeated_id", frame.height, eager=True),
+            detail=pl.repeat(
+                "an earlier record of this dataset has the same id", frame.height, eager=True
+            ),
+            preview=texts.extend_constant(None, frame.height - texts.len()),
+        )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -301,7 +419,7 @@ class SourceTask:
 
 
 @dataclass(frozen=True)
-class ChainTask:
+class ChainTask(RowBody):
     """Run per-batch steps over one shard."""
 
     view: View
@@ -320,52 +438,25 @@ class ChainTask:
         return output
 
 
-_filters: OrderedDict[Link, Any] = OrderedDict()
+@dataclass(frozen=True)
+class Stopped:
+    """A row whose measuring the fence stopped: it is quarantined where its filter decides.
 
+    Attributes:
+        position: Its place among the shard's alive rows.
+        label: The filter that could not measure it.
+        reason: The fence's reason.
+        detail: The fence's words.
+    """
 
-def _bound_filter(link: Link) -> Any:
-    if link not in _filters:
-        while len(_filters) >= 16:
-            _filters.popitem(last=False)
-        assert isinstance(link.step, Filter)
-        _filters[link] = link.step.bind(link.context)
-    return _filters[link]
-
-
-def measure(links: Sequence[Link], df: pl.DataFrame) -> pl.DataFrame:
-    """Return the measures of a group of filters for one batch, as columns `label.measure`."""
-    batch = Batch(df)
-    columns: list[pl.Series] = []
-    for link in links:
-        step = link.step
-        assert isinstance(step, Filter)
-        frame = _bound_filter(link).measure(batch)
-        if frame.height != df.height or set(frame.columns) != set(step.measures):
-            raise TypeError(
-                f"{link.context.label} must measure {sorted(step.measures)} for every row "
-                f"(got {sorted(frame.columns)} for {frame.height} of {df.height} rows)"
-            )
-        columns += [
-            frame[name].cast(dtype).alias(column_of(link.context.label, name))
-            for name, dtype in step.measures.items()
-        ]
-    return pl.DataFrame(columns)
-
-
-def measure_schema(links: Sequence[Link]) -> pl.Schema:
-    """Return the schema of what `measure` returns."""
-    return pl.Schema(
-        {
-            column_of(link.context.label, name): dtype
-            for link in links
-            if isinstance(link.step, Filter)
-            for name, dtype in link.step.measures.items()
-        }
-    )
+    position: int
+    label: str
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True)
-class MeasureTask:
+class MeasureTask(RowBody):
     """Measure every alive row of one shard for adjacent filters; thresholds play no part."""
 
     view: View
@@ -373,17 +464,54 @@ class MeasureTask:
     links: tuple[Link, ...]
 
     def run(self, env: TaskEnv) -> Output:
-        """Commit the measures, aligned with the shard's alive rows."""
+        """Commit the measures, aligned with the shard's alive rows.
+
+        Careful, `values["stopped"]` says which rows could not be measured, as `Stopped` values.
+        """
         names: list[str] = []
         for link in self.links:
             names += [name for name in sorted(link.step.reads()) if name not in names]
 
-        def measured() -> Iterator[pl.DataFrame]:
-            for frame in self.view.batches(env.root, self.shard, names):
-                yield measure(self.links, frame)
-
+        batches = self.view.batches(env.root, self.shard, names)
         schema = measure_schema(self.links).to_frame()
-        return Output(parts={"data": env.write("data", schema, measured())})
+        if env.careful is None:
+            measured = (measure(self.links, frame) for frame in batches)
+            return Output(parts={"data": env.write("data", schema, measured)})
+        stopped: list[Stopped] = []
+        steps = CarefulSteps(self.links, env.careful)
+        try:
+            frames = self._careful(steps, batches, stopped)
+            output = Output(parts={"data": env.write("data", schema, frames)})
+        finally:
+            steps.close()
+        if stopped:
+            output.values["stopped"] = [astuple(one) for one in stopped]
+        return output
+
+    def _careful(
+        self, steps: CarefulSteps, batches: Iterator[pl.DataFrame], stopped: list[Stopped]
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the measures of each batch; a row that one filter loses is not shown to the next.
+
+        What a lost row lacks is null.
+        """
+        at = 0
+        for frame in batches:
+            left = pl.Series("row", range(frame.height), dtype=pl.UInt32)
+            columns: list[pl.DataFrame] = []
+            for link, step in zip(self.links, steps.bound(), strict=True):
+                found, lost = step.measure(frame[left])
+                every = pl.DataFrame({"row": range(frame.height)}, schema={"row": pl.UInt32})
+                beside = found.with_columns(left)
+                columns.append(every.join(beside, "row", how="left", maintain_order="left"))
+                for row, failure in zip(left, lost, strict=True):
+                    if failure is not None:
+                        label = link.context.label
+                        stopped.append(Stopped(at + row, label, failure.reason, failure.detail))
+                good = [failure is None for failure in lost]
+                left = left.filter(pl.Series(good, dtype=pl.Boolean))
+            yield pl.concat([found.drop("row") for found in columns], how="horizontal")
+            at += frame.height
 
 
 @dataclass(frozen=True)
@@ -393,11 +521,12 @@ class DecideTask:
     view: View
     shard: int
     links: tuple[Link, ...]
+    stopped: tuple[Stopped, ...] = ()
 
     def run(self, env: TaskEnv) -> Output:
         """Commit which rows stay, and the fates of the others."""
         output = Output()
-        names = ["id", "url", BYTES, *measure_schema(self.links)]
+        names = ["id", "url", "source", BYTES, *measure_schema(self.links)]
         frame = self.view.frame(env.root, self.shard, names)
         rows = pl.Series("row", row_numbers(self.shard, frame.height), dtype=pl.UInt64)
         keep = pl.Series(KEEP, [True] * frame.height, dtype=pl.Boolean)
@@ -407,6 +536,10 @@ class DecideTask:
             label = link.context.label
             counts = output.counts[label] = StepCounts(read=int(keep.sum()))
             verdicts = decide(label, link.step, frame)
+            stopped = {one.position: one for one in self.stopped if one.label == label}
+            detail = None
+            if stopped:
+                verdicts, detail = _with_stopped(verdicts, stopped)
             for fate, reasons, target in (
                 ("dropped", verdicts.dropped, counts.dropped),
                 ("quarantined", verdicts.quarantined, counts.quarantined),
@@ -420,6 +553,7 @@ class DecideTask:
                     measure=verdicts.measure,
                     value=verdicts.value,
                     threshold=verdicts.threshold,
+                    detail=detail,
                     row=rows,
                 )
                 target.update(gone["reason"].to_list())
@@ -431,3 +565,24 @@ class DecideTask:
         output.values["alive"] = int(keep.sum())
         _write_fates(env, output, fates)
         return output
+
+
+def _with_stopped(verdicts: Verdicts, stopped: Mapping[int, Stopped]) -> tuple[Verdicts, pl.Series]:
+    """Return the verdicts with the rows that could not be measured quarantined, and the details."""
+    positions = list(stopped)
+
+    def put(series: pl.Series, values: list[str | None]) -> pl.Series:
+        return series.cast(pl.String).scatter(positions, pl.Series(values, dtype=pl.String))
+
+    nothing: list[str | None] = [None] * len(positions)
+    reasons: list[str | None] = [one.reason for one in stopped.values()]
+    details: list[str | None] = [one.detail for one in stopped.values()]
+    changed = Verdicts(
+        dropped=put(verdicts.dropped, nothing),
+        quarantined=put(verdicts.quarantined, reasons),
+        measure=put(verdicts.measure, nothing),
+        value=put(verdicts.value, nothing),
+        threshold=put(verdicts.threshold, nothing),
+    )
+    none = pl.Series("detail", [None] * len(verdicts.dropped), dtype=pl.String)
+    return changed, put(none, details)

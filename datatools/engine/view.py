@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from datatools.engine.store import PartRef, iter_batches, read_part
+from datatools.engine.store import PartRef, Root, digest, iter_batches, read_part
 from datatools.records import Kind
 
 __all__ = ["KEEP", "Overlay", "View", "row_numbers", "split_rows"]
@@ -80,6 +79,21 @@ class View:
         """Alive rows of all shards."""
         return sum(self.alive)
 
+    @property
+    def shard_bytes(self) -> tuple[int, ...]:
+        """Size of each base shard on disk."""
+        return tuple(part.bytes for part in self.shards)
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of `identity`: short, for keys that name the view many times."""
+        return digest(self.identity)
+
+    def shard_identity(self, shard: int) -> list[str]:
+        """Return the digests of a base shard and of its overlays."""
+        overlays = [overlay.parts[shard].sha256 for overlay in self.overlays]
+        return [self.shards[shard].sha256, *overlays]
+
     @cached_property
     def identity(self) -> dict[str, object]:
         """What enters the keys of stages that read this view."""
@@ -100,7 +114,7 @@ class View:
         )
 
     def _selection(
-        self, root: Path, shard: int, columns: Sequence[str]
+        self, root: Root, shard: int, columns: Sequence[str]
     ) -> tuple[npt.NDArray[np.int64], pl.DataFrame | None]:
         """Return the alive base positions of a shard and the wanted overlay columns beside them."""
         alive = np.arange(self.shards[shard].rows, dtype=np.int64)
@@ -124,7 +138,7 @@ class View:
         return alive, beside
 
     def batches(
-        self, root: Path, shard: int, columns: Sequence[str] | None = None
+        self, root: Root, shard: int, columns: Sequence[str] | None = None
     ) -> Iterator[pl.DataFrame]:
         """Yield the alive rows of a shard, batch by batch, with the wanted columns.
 
@@ -152,14 +166,14 @@ class View:
                 rows = rows.hstack(beside[int(low) : int(high)])
             yield rows.select(names)
 
-    def frame(self, root: Path, shard: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    def frame(self, root: Root, shard: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return all alive rows of a shard as one frame."""
         names = list(self.schema) if columns is None else list(columns)
         empty = pl.Schema({name: self.schema[name] for name in names}).to_frame()
         return pl.concat([empty, *self.batches(root, shard, names)])
 
     def gather(
-        self, root: Path, rows: npt.NDArray[np.uint64], columns: Sequence[str]
+        self, root: Root, rows: npt.NDArray[np.uint64], columns: Sequence[str]
     ) -> pl.DataFrame:
         """Return the records of increasing, distinct row numbers, reading only their batches."""
         shards, positions = split_rows(rows)
@@ -171,7 +185,7 @@ class View:
         return pl.concat(pieces)
 
     def _gather_shard(
-        self, root: Path, shard: int, wanted: npt.NDArray[np.int64], names: list[str]
+        self, root: Root, shard: int, wanted: npt.NDArray[np.int64], names: list[str]
     ) -> pl.DataFrame:
         alive, beside = self._selection(root, shard, names)
         base = alive[wanted]

@@ -1,47 +1,23 @@
-"""Machine words inside kernels: unaligned loads and stores, and eight bytes classified at a time.
+"""Machine words inside kernels: unaligned loads and copies, wide products, and counting bits.
 
-Owns what numba cannot say by itself, as LLVM intrinsics, and the byte-parallel arithmetic on u64
-(SWAR). Refuses: anything that knows of rows or text beyond one group of eight ASCII bytes. Bytes
-are little-endian: byte k of the text is bits 8k to 8k + 7 of the word.
+Owns what numba cannot say of a u64 by itself, as LLVM intrinsics. Refuses: anything that knows of
+rows or text; blocks of bytes are the business of `vectors`. Bytes are little-endian: byte k of the
+text is bits 8k to 8k + 7 of the word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic
 
-from datatools.kernels.jit import U64, kernel
+from datatools.kernels.jit import intrinsic
 
-__all__ = [
-    "HIGH_BITS",
-    "load_u64",
-    "lower_ascii",
-    "multiply_mix",
-    "space_mask",
-    "store_u64",
-    "trailing_zeros",
-    "word_mask",
-]
-
-HIGH_BITS = np.uint64(0x8080808080808080)
-_ONES = 0x0101010101010101
-_GATHER = np.uint64(0x0102040810204080)
-_SHIFT_GATHER = np.uint64(56)
-_SHIFT_HIGH = np.uint64(7)
-_SHIFT_CASE = np.uint64(2)
+__all__ = ["copy_sixteen", "count_ones", "load_u64", "multiply_mix", "trailing_zeros"]
 
 
-def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
-    # numba's own type would have callers pass the typing context.
-    return cast("Callable[..., Any]", intrinsic(function))
-
-
-@_intrinsic
+@intrinsic
 def load_u64(typing_context: Any, array: Any, index: Any) -> Any:
     """Return `array[index:index + 8]`, a uint8 array, as one u64; the caller checks the bounds."""
 
@@ -53,20 +29,23 @@ def load_u64(typing_context: Any, array: Any, index: Any) -> Any:
     return types.uint64(array, types.intp), codegen
 
 
-@_intrinsic
-def store_u64(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write a u64 to `array[index:index + 8]`, a uint8 array; the caller checks the bounds."""
+@intrinsic
+def copy_sixteen(typing_context: Any, array: Any, index: Any, out: Any, position: Any) -> Any:
+    """Copy 16 bytes from `array` at `index` to `out` at `position`; the caller checks bounds."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        pointer = builder.gep(data, [args[1]])
-        builder.store(args[2], builder.bitcast(pointer, ir.IntType(64).as_pointer()), align=1)
+        def address(k: int) -> Any:
+            data = context.make_array(signature.args[k])(context, builder, args[k]).data
+            pointer = builder.gep(data, [args[k + 1]])
+            return builder.bitcast(pointer, ir.IntType(128).as_pointer())
+
+        builder.store(builder.load(address(0), align=1), address(2), align=1)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.uint64), codegen
+    return types.void(array, types.intp, out, types.intp), codegen
 
 
-@_intrinsic
+@intrinsic
 def trailing_zeros(typing_context: Any, value: Any) -> Any:
     """Return the number of zero bits below the lowest set bit of a u64, as an intp."""
 
@@ -76,7 +55,17 @@ def trailing_zeros(typing_context: Any, value: Any) -> Any:
     return types.intp(types.uint64), codegen
 
 
-@_intrinsic
+@intrinsic
+def count_ones(typing_context: Any, value: Any) -> Any:
+    """Return the number of set bits of a u64, as an intp."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.intp(types.uint64), codegen
+
+
+@intrinsic
 def multiply_mix(typing_context: Any, left: Any, right: Any) -> Any:
     """Return the high half of the 128-bit product of two u64, xored with its low half."""
 
@@ -87,41 +76,3 @@ def multiply_mix(typing_context: Any, left: Any, right: Any) -> Any:
         return builder.xor(high, builder.trunc(product, ir.IntType(64)))
 
     return types.uint64(types.uint64, types.uint64), codegen
-
-
-def _each(byte: int) -> np.uint64:
-    return np.uint64(byte * _ONES)
-
-
-# Adding 0x80 - c to a byte below 0x80 sets its high bit when the byte is at least c, without a
-# carry.
-_FROM_A_UPPER, _PAST_Z_UPPER = _each(0x80 - ord("A")), _each(0x80 - ord("Z") - 1)
-_FROM_A, _PAST_Z = _each(0x80 - ord("a")), _each(0x80 - ord("z") - 1)
-_FROM_0, _PAST_9 = _each(0x80 - ord("0")), _each(0x80 - ord("9") - 1)
-_FROM_TAB, _PAST_CR = _each(0x80 - 0x09), _each(0x80 - 0x0D - 1)
-_FROM_FS, _PAST_SPACE = _each(0x80 - 0x1C), _each(0x80 - 0x20 - 1)
-_UNDERSCORES = _each(ord("_"))
-
-
-@kernel
-def lower_ascii(eight: U64) -> U64:
-    """Return eight ASCII bytes lower-cased."""
-    upper = ((eight + _FROM_A_UPPER) ^ (eight + _PAST_Z_UPPER)) & HIGH_BITS
-    return eight | (upper >> _SHIFT_CASE)
-
-
-@kernel
-def word_mask(eight: U64) -> U64:
-    r"""Return eight bits, one per ASCII byte, set where a lower-cased byte matches `\w`."""
-    letters = (eight + _FROM_A) ^ (eight + _PAST_Z)
-    digits = (eight + _FROM_0) ^ (eight + _PAST_9)
-    underscores = HIGH_BITS - (eight ^ _UNDERSCORES)
-    hits = (letters | digits | underscores) & HIGH_BITS
-    return ((hits >> _SHIFT_HIGH) * _GATHER) >> _SHIFT_GATHER
-
-
-@kernel
-def space_mask(eight: U64) -> U64:
-    """Return eight bits, one per ASCII byte, set where `str.isspace` holds."""
-    hits = ((eight + _FROM_TAB) ^ (eight + _PAST_CR)) | ((eight + _FROM_FS) ^ (eight + _PAST_SPACE))
-    return (((hits & HIGH_BITS) >> _SHIFT_HIGH) * _GATHER) >> _SHIFT_GATHER

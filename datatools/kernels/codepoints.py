@@ -27,6 +27,7 @@ __all__ = [
     "HANGUL",
     "IGNORABLE",
     "LOWERS",
+    "SINGLE",
     "SPACE",
     "WORD",
     "CodepointTables",
@@ -51,6 +52,9 @@ CASED = 32
 """Cased and not case-ignorable: what makes a capital sigma beside it final or not."""
 IGNORABLE = 64
 """Case-ignorable: passed over in the search for a sigma's neighbours."""
+SINGLE = 128
+"""A letter that is a token of its own where the unit of shingles is `auto`: Hangul, and the letters
+of scripts that put no spaces between words. All of them take three bytes or four."""
 
 _HANGUL_BLOCKS = (
     (0x1100, 0x11FF),  # Jamo
@@ -59,6 +63,23 @@ _HANGUL_BLOCKS = (
     (0xAC00, 0xD7A3),  # Syllables
     (0xD7B0, 0xD7FF),  # Jamo Extended-B
     (0xFFA0, 0xFFDC),  # half-width jamo
+)
+_UNSPACED_BLOCKS = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x3006),  # ideographic marks
+    (0x3040, 0x312F),  # Hiragana, Katakana, Bopomofo
+    (0x31A0, 0x31BF),  # Bopomofo Extended
+    (0x31F0, 0x31FF),  # Katakana Phonetic Extensions
+    (0x3400, 0x4DBF),  # Han, Extension A
+    (0x4E00, 0x9FFF),  # Han
+    (0xA9E0, 0xA9FF),  # Myanmar Extended-B
+    (0xAA60, 0xAA7F),  # Myanmar Extended-A
+    (0xF900, 0xFAFF),  # Han, compatibility
+    (0xFF66, 0xFF9F),  # half-width Katakana
+    (0x1AFF0, 0x1B16F),  # Kana Extended, Kana Supplement
+    (0x20000, 0x3FFFF),  # Han, supplementary planes
 )
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -138,7 +159,10 @@ def _make_tables() -> CodepointTables:
             flags[code] |= IGNORABLE
     for first, final in _HANGUL_BLOCKS:
         block = flags[first : final + 1]
-        block[(block & ALPHA) != 0] |= HANGUL
+        block[(block & ALPHA) != 0] |= HANGUL | SINGLE
+    for first, final in _UNSPACED_BLOCKS:
+        block = flags[first : final + 1]
+        block[(block & ALPHA) != 0] |= SINGLE
     return CodepointTables(flags, lower[: last + 1].copy())
 
 

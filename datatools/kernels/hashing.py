@@ -25,13 +25,15 @@ from datatools.kernels.bits import load_u64, multiply_mix
 from datatools.kernels.codepoints import SPACE, codepoint_tables, decode
 from datatools.kernels.jit import I64, U64, arrow_buffers, kernel
 from datatools.kernels.lowercase import lower_row, lowered_bytes
-from datatools.kernels.words import bound_slots, token_bounds
+from datatools.kernels.words import append_bytes, bound_slots, token_bounds
 
 __all__ = [
     "collapse_spaces",
     "extend_ngram",
+    "has_high_byte",
     "hash_bytes",
     "hash_texts",
+    "hash_word",
     "mix64",
     "normalise",
     "normalise_then_hash",
@@ -43,8 +45,9 @@ _NGRAM_FACTOR = np.uint64(0xD1342543DE82EF95)  # odd: multiplying loses nothing
 _MIX_A = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_B = np.uint64(0x94D049BB133111EB)
 _SHIFT_A, _SHIFT_B, _SHIFT_C = np.uint64(30), np.uint64(27), np.uint64(31)
-_ONE = np.uint64(1)
-_ALL_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+_HIGH_BITS = np.uint64(0x8080808080808080)
+# The first n of 16 bytes are kept by the mask that starts at byte 16 - n.
+_KEEP = np.array([0xFF] * 16 + [0] * 16, np.uint8)
 
 
 @kernel
@@ -56,11 +59,41 @@ def mix64(x: U64) -> U64:
 
 
 @kernel
-def _load_padded(data: npt.NDArray[np.uint8], i: I64, count: I64) -> U64:
-    # Up to eight bytes from `i` as a u64, zeros after the first `count`.
-    if i + 8 <= len(data):
-        keep = _ALL_ONES if count >= 8 else (_ONE << np.uint64(8 * max(count, 0))) - _ONE
-        return load_u64(data, i) & keep
+def _finish(low: U64, high: U64, state: U64, size: I64) -> U64:
+    mixed = multiply_mix(low ^ _WORD_SEED_A, high ^ state)
+    return multiply_mix(mixed ^ _WORD_SEED_A, np.uint64(size) ^ _WORD_SEED_B)
+
+
+@kernel
+def has_high_byte(text: npt.NDArray[np.uint8], start: I64, end: I64) -> bool:
+    """Say whether a byte of `text[start:end]`, which 16 more bytes must follow, is not ASCII."""
+    i = start
+    while end - i > 16:
+        if (load_u64(text, i) | load_u64(text, i + 8)) & _HIGH_BITS != 0:
+            return True
+        i += 16
+    low = load_u64(text, i) & load_u64(_KEEP, 16 - (end - i))
+    high = load_u64(text, i + 8) & load_u64(_KEEP, 24 - (end - i))
+    return bool((low | high) & _HIGH_BITS != 0)
+
+
+@kernel
+def hash_word(text: npt.NDArray[np.uint8], start: I64, end: I64) -> U64:
+    """Return the 64-bit hash of `text[start:end]`, which 16 more bytes must follow."""
+    state = _WORD_SEED_B
+    i = start
+    while end - i > 16:
+        state = multiply_mix(load_u64(text, i) ^ _WORD_SEED_A, load_u64(text, i + 8) ^ state)
+        i += 16
+    # Most words end here at once, whatever their length: no branch for the processor to guess.
+    low = load_u64(text, i) & load_u64(_KEEP, 16 - (end - i))
+    high = load_u64(text, i + 8) & load_u64(_KEEP, 24 - (end - i))
+    return _finish(low, high, state, end - start)
+
+
+@kernel
+def _load_few(data: npt.NDArray[np.uint8], i: I64, count: I64) -> U64:
+    # Up to eight bytes from `i` as a u64, one by one.
     value = np.uint64(0)
     for k in range(min(count, 8)):
         value |= np.uint64(data[i + k]) << np.uint64(8 * k)
@@ -68,18 +101,23 @@ def _load_padded(data: npt.NDArray[np.uint8], i: I64, count: I64) -> U64:
 
 
 @kernel
-def hash_bytes(data: npt.NDArray[np.uint8], start: I64, end: I64) -> U64:
-    """Return the 64-bit hash of `data[start:end]`; reads no byte outside `data`."""
+def _hash_at_end(data: npt.NDArray[np.uint8], start: I64, end: I64) -> U64:
     state = _WORD_SEED_B
     i = start
     while end - i > 16:
         state = multiply_mix(load_u64(data, i) ^ _WORD_SEED_A, load_u64(data, i + 8) ^ state)
         i += 16
-    # Most words end here at once, whatever their length: no branch for the processor to guess.
-    low = _load_padded(data, i, end - i)
-    high = _load_padded(data, i + 8, end - i - 8)
-    mixed = multiply_mix(low ^ _WORD_SEED_A, high ^ state)
-    return multiply_mix(mixed ^ _WORD_SEED_A, np.uint64(end - start) ^ _WORD_SEED_B)
+    low, high = _load_few(data, i, end - i), _load_few(data, i + 8, end - i - 8)
+    return _finish(low, high, state, end - start)
+
+
+@kernel
+def hash_bytes(data: npt.NDArray[np.uint8], start: I64, end: I64) -> U64:
+    """Return the hash that `hash_word` gives; reads no byte outside `data`."""
+    # A second function, because one with both ways is too large to be inlined.
+    if end + 16 <= len(data):
+        return hash_word(data, start, end)
+    return _hash_at_end(data, start, end)
 
 
 @kernel
@@ -129,16 +167,12 @@ def _normalise(
         length = lower_row(data, offsets[row], offsets[row + 1], scratch, flags, lower)
         count = token_bounds(scratch, 0, length, bounds, flags, False)
         if count == 0:
-            for j in range(collapse_spaces(scratch, length, flags)):
-                out[o] = scratch[j]
-                o += 1
+            o = append_bytes(scratch, 0, collapse_spaces(scratch, length, flags), out, o)
         for w in range(count):
             if w > 0:
                 out[o] = 32
                 o += 1
-            for j in range(bounds[2 * w], bounds[2 * w + 1]):
-                out[o] = scratch[j]
-                o += 1
+            o = append_bytes(scratch, bounds[2 * w], bounds[2 * w + 1], out, o)
         out_offsets[row + 1] = o
 
 

@@ -28,13 +28,23 @@ from typing import Any, TypeVar, cast
 import llvmlite
 import llvmlite.binding
 import numba
+import numba.extending
 import numpy as np
 import numpy.typing as npt
 from numba.core.caching import FunctionCache, NullCache, _Cache
 
 from datatools.errors import DataError
 
-__all__ = ["CACHE_VARIABLE", "I64", "U64", "arrow_buffers", "cache_dir", "cpu_name", "kernel"]
+__all__ = [
+    "CACHE_VARIABLE",
+    "I64",
+    "U64",
+    "arrow_buffers",
+    "cache_dir",
+    "cpu_name",
+    "intrinsic",
+    "kernel",
+]
 
 I64 = Any
 """A machine integer inside a kernel: int or np.int64. numba, not mypy, checks its arithmetic."""
@@ -64,6 +74,12 @@ def kernel(function: F) -> F:
     # `cache=True` would look for a writable directory now, at import; this looks at the first call.
     dispatcher._cache = _LazyCache(function)
     return cast(F, dispatcher)
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function that kernels call out of one that writes its LLVM code; see numba's docs."""
+    # numba's own type would have callers pass the typing context.
+    return cast("Callable[..., Any]", numba.extending.intrinsic(function))
 
 
 def cpu_name() -> str:

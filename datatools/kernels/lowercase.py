@@ -9,22 +9,25 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from datatools.kernels.bits import HIGH_BITS, load_u64, lower_ascii, store_u64
+from datatools.kernels.bits import trailing_zeros
 from datatools.kernels.codepoints import CASED, IGNORABLE, LOWERS, decode, decode_before, encode
 from datatools.kernels.jit import I64, kernel
+from datatools.kernels.vectors import BLOCK_BYTES, lower_block, unsure_case
 
 __all__ = ["lower_row", "lowered_bytes"]
 
 _SIGMA, _SMALL_SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C3, 0x3C2
 _DOTTED_I, _COMBINING_DOT = 0x130, 0x307
+_ONE = np.uint64(1)
 
 
 def lowered_bytes(count: int) -> int:
     """Return how many bytes of scratch `lower_row` needs for a row of `count` bytes.
 
-    Three bytes for two is the worst: 'İ' (2 bytes to 1 + 2), 'Ⱥ' (2 to 3).
+    Three bytes for two is the worst: 'İ' (2 bytes to 1 + 2), 'Ⱥ' (2 to 3). Two blocks more, so that
+    the last block may be written whole, and what reads blocks of it may read past its end.
     """
-    return count + count // 2 + 8
+    return count + count // 2 + 2 * BLOCK_BYTES
 
 
 @kernel
@@ -76,30 +79,36 @@ def lower_row(
     """
     i = start
     o = 0
-    eight = np.uint64(0)
     while i < end:
-        whole = i + 8 <= end
-        if whole:
-            eight = load_u64(data, i)
-            if eight & HIGH_BITS == 0:
-                store_u64(out, o, lower_ascii(eight))
-                i += 8
-                o += 8
+        if i + BLOCK_BYTES <= len(data):
+            high = lower_block(data, i, out, o)
+            look = unsure_case(data, i) if high != 0 else high
+        else:  # the last bytes of a batch
+            for j in range(end - i):
+                out[o + j] = data[i + j]
+            look = unsure_case(out, o)
+            lower_block(out, o, out, o)
+        next_i, next_o = i + BLOCK_BYTES, o + BLOCK_BYTES
+        while look != 0:
+            at = i + trailing_zeros(look)
+            look &= look - _ONE
+            if at >= end:
+                break
+            code, after = decode(data, at)
+            if flags[code] & LOWERS == 0:
                 continue
-        code, after = decode(data, i)
-        if flags[code] & LOWERS == 0:
-            if whole:
-                store_u64(out, o, eight)  # what lies past the character is written over later
+            if after > i + BLOCK_BYTES:  # the next block would write over its end
+                next_i, next_o = at, o + at - i
+                break
+            if code == _SIGMA:
+                final = _sigma_is_final(data, start, end, at, after, flags)
+                past = encode(_FINAL_SIGMA if final else _SMALL_SIGMA, out, o + at - i)
             else:
-                for j in range(after - i):
-                    out[o + j] = data[i + j]
-            o += after - i
-        elif code == _SIGMA:
-            final = _sigma_is_final(data, start, end, i, after, flags)
-            o = encode(_FINAL_SIGMA if final else _SMALL_SIGMA, out, o)
-        else:
-            o = encode(np.int64(lower[code]), out, o)
-            if code == _DOTTED_I:
-                o = encode(_COMBINING_DOT, out, o)
-        i = after
-    return o
+                past = encode(np.int64(lower[code]), out, o + at - i)
+                if code == _DOTTED_I:
+                    past = encode(_COMBINING_DOT, out, past)
+            if past - o != after - i:  # longer or shorter now: what follows moves
+                next_i, next_o = after, past
+                break
+        i, o = next_i, next_o
+    return o - (i - end)

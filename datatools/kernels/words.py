@@ -10,22 +10,37 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from datatools.kernels.bits import HIGH_BITS, load_u64, space_mask, trailing_zeros, word_mask
+from datatools.kernels.bits import copy_sixteen, count_ones, trailing_zeros
 from datatools.kernels.codepoints import SPACE, WORD, codepoint_tables, decode
 from datatools.kernels.jit import I64, arrow_buffers, kernel
 from datatools.kernels.lowercase import lower_row, lowered_bytes
+from datatools.kernels.vectors import (
+    BLOCK_BYTES,
+    space_block,
+    unsure_spaces,
+    unsure_words,
+    word_block,
+)
 
-__all__ = ["WordList", "bound_slots", "split_whitespace", "split_words", "token_bounds"]
+__all__ = [
+    "WordList",
+    "append_bytes",
+    "bound_slots",
+    "split_whitespace",
+    "split_words",
+    "token_bounds",
+]
 
 WordList = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
 
-_ONE = np.uint64(1)
-_EIGHT_BITS = np.uint64(0xFF)
+_ONE, _TWO = np.uint64(1), np.uint64(2)
+_SHIFT_LAST, _SHIFT_LAST_TWO = np.uint64(BLOCK_BYTES - 1), np.uint64(BLOCK_BYTES - 2)
+_UNROLLED = 4
 
 
 def bound_slots(count: int) -> int:
     """Return how many bounds `token_bounds` can write for a text of `count` bytes."""
-    return count + 2
+    return count + 2 + _UNROLLED
 
 
 @kernel
@@ -51,44 +66,80 @@ def token_bounds(
     Returns:
         The number of words.
     """
+    wanted = SPACE if by_space else WORD
     inside = np.uint64(0)  # whether the character before `i` belongs to a word
+    spill = np.uint64(0)  # bits of the last block's last character that lie in this one
     slot = 0
     i = start
-    while i < end:
-        if i + 8 <= end and load_u64(text, i) & HIGH_BITS == 0:
-            # Up to 64 ASCII characters as one mask: fewer, longer loops over edges are guessed
-            # better.
-            mask = np.uint64(0)
-            width = 0
-            while width < 64 and i + width + 8 <= end:
-                eight = load_u64(text, i + width)
-                if eight & HIGH_BITS != 0:
+    while i < end and i + BLOCK_BYTES <= len(text):
+        if by_space:
+            mask, high = space_block(text, i)
+        else:
+            mask, high = word_block(text, i)
+        mask |= spill
+        spill = np.uint64(0)
+        if high != 0:
+            if by_space:
+                unsure = unsure_spaces(text, i)
+            else:
+                threes, unsure = unsure_words(text, i)
+                mask |= threes | (threes << _ONE) | (threes << _TWO)
+                spill = (threes >> _SHIFT_LAST) | (threes >> _SHIFT_LAST_TWO)
+            while unsure != 0:
+                k = trailing_zeros(unsure)
+                unsure &= unsure - _ONE
+                if i + k >= end:
                     break
-                bits = space_mask(eight) ^ _EIGHT_BITS if by_space else word_mask(eight)
-                mask |= bits << np.uint64(width)
-                width += 8
-            edges = mask ^ ((mask << _ONE) | inside)
-            if width < 64:
-                edges &= (_ONE << np.uint64(width)) - _ONE
-            while edges != 0:
-                bounds[slot] = i - start + trailing_zeros(edges)
-                slot += 1
+                code, after = decode(text, i + k)
+                if flags[code] & wanted != 0:
+                    bits = (_ONE << np.uint64(after - i - k)) - _ONE
+                    mask |= bits << np.uint64(k)
+                    if after > i + BLOCK_BYTES:
+                        spill = bits >> np.uint64(BLOCK_BYTES - k)
+        if by_space:
+            mask = ~mask
+        edges = mask ^ ((mask << _ONE) | inside)
+        inside = mask >> _SHIFT_LAST
+        if i + BLOCK_BYTES > end:
+            edges &= (_ONE << np.uint64(end - i)) - _ONE
+            inside = (mask >> np.uint64(end - i - 1)) & _ONE
+        first = i - start
+        past = slot + count_ones(edges)
+        while slot < past:  # a few at a time, so that the processor guesses the end better
+            for k in range(_UNROLLED):
+                bounds[slot + k] = first + trailing_zeros(edges)
                 edges &= edges - _ONE
-            inside = (mask >> np.uint64(width - 1)) & _ONE
-            i += width
-            continue
+            slot += _UNROLLED
+        slot = past
+        i += BLOCK_BYTES
+    # The last bytes of a batch, from where a character starts.
+    while i < end and text[i] & 0xC0 == 0x80:
+        i += 1
+    while i < end:
         code, after = decode(text, i)
-        belongs = np.uint64(flags[code] & SPACE == 0 if by_space else flags[code] & WORD != 0)
-        bounds[slot] = (
-            i - start
-        )  # kept only where it is an edge; storing always is faster than asking
-        slot += belongs != inside
+        belongs = np.uint64((flags[code] & wanted != 0) != by_space)
+        if belongs != inside:
+            bounds[slot] = i - start
+            slot += 1
         inside = belongs
         i = after
     if inside != 0:
         bounds[slot] = end - start
         slot += 1
     return slot // 2
+
+
+@kernel
+def append_bytes(
+    text: npt.NDArray[np.uint8], start: I64, end: I64, out: npt.NDArray[np.uint8], o: I64
+) -> I64:
+    """Copy `text[start:end]` to `out` at byte `o` and return where the next one goes.
+
+    Sixteen bytes at a time: as many may be read past `end`, and written past the copy.
+    """
+    for i in range(start, end, 16):
+        copy_sixteen(text, i, out, o + i - start)
+    return o + end - start
 
 
 @kernel
@@ -115,9 +166,7 @@ def _pack_words(
             length = lower_row(data, start, end, scratch, flags, lower)
         count = token_bounds(scratch, 0, length, bounds, flags, by_space)
         for w in range(count):
-            for j in range(bounds[2 * w], bounds[2 * w + 1]):
-                out[o] = scratch[j]
-                o += 1
+            o = append_bytes(scratch, bounds[2 * w], bounds[2 * w + 1], out, o)
             words += 1
             word_offsets[words] = o
         row_offsets[row + 1] = words

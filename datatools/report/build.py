@@ -17,6 +17,7 @@ from datatools.errors import DataError, IntegrityError
 from datatools.report.fates import FATES
 from datatools.report.load import load_report
 from datatools.report.page import render
+from datatools.verifying import left_over, published
 
 __all__ = ["write_report"]
 
@@ -70,9 +71,10 @@ def write_report(output: Path, *, title: str | None = None) -> Path:
 
 def _check_fates(output: Path) -> None:
     """Refuse a dataset whose fates are damaged or gone: the page would show a part as the whole."""
-    for manifest in output.glob("*/manifest.json"):
-        fates = manifest.parent / FATES
-        if FATES.encode() not in manifest.read_bytes():
+    old = left_over(output)
+    for name, folder in published(output).items():
+        fates = folder / FATES
+        if name in old or FATES.encode() not in (folder / "manifest.json").read_bytes():
             continue
         try:
             pq.read_metadata(fates)

@@ -1,7 +1,7 @@
 """The words in which two texts differ.
 
-Owns: what a word is here, and the alignment. Refuses: markup; a renderer decides how a difference
-looks.
+Owns: what a word is here, the alignment, and how texts compare of which only the beginnings are
+there. Refuses: markup; a renderer decides how a difference looks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["Piece", "word_diff"]
+__all__ = ["Piece", "compare_beginnings", "word_diff"]
 
 # A run of letters and digits is a word, so that Korean is compared by its own spacing; Han and
 # kana, which are written without spaces, count one by one, as does every other character.
@@ -53,6 +53,40 @@ def word_diff(first: str, second: str) -> list[Piece]:
     """
     one, other = _WORD.findall(first), _WORD.findall(second)
     return list(_merged(_pieces(one, other)))
+
+
+def compare_beginnings(first: str, second: str, *, first_is_cut: bool) -> list[Piece]:
+    """Return how two texts differ in their words, layout left aside, as far as the first one goes.
+
+    Lines are compared without blank ones and with single spaces. Where the first text is cut, its
+    last word, which may be cut too, is left out, and so is what the second one has after it: there
+    the first text goes on, and nobody knows how.
+
+    Args:
+        first: A text, or its beginning.
+        second: A text, or its beginning, which should be the longer one.
+        first_is_cut: Whether the first text goes on.
+
+    Example:
+        >>> compare_beginnings("문을  열 시에 엽", "문을 열 시에 엽니다.", first_is_cut=True)
+        [Piece(side='both', text='문을 열 시에')]
+    """
+    pieces = word_diff(_lines(_whole_words(first) if first_is_cut else first), _lines(second))
+    if first_is_cut and pieces and pieces[-1].side == "second":
+        pieces.pop()
+    return pieces
+
+
+def _whole_words(text: str) -> str:
+    """Return a cut text without its last word, which may be cut too."""
+    shorter = text.rstrip()
+    return shorter[: -len(shorter.split()[-1])] if shorter and shorter == text else shorter
+
+
+def _lines(text: str) -> str:
+    """Return a text with its blanks made equal: words are compared, not layout."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 def _pieces(one: list[str], other: list[str]) -> Iterator[Piece]:

@@ -151,7 +151,7 @@ def similarity(histogram: Histogram) -> Markup:
         label="Similarity of removed records to the one that stayed",
         styles=("dropped",),
         logarithmic=histogram.logarithmic,
-        unit="Jaccard similarity to the one that stayed",
+        unit="similarity to the one that stayed",
     )
 
 

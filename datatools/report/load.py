@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from datatools.dataset import Dataset, open_dataset
+from datatools.engine.rule_counts import RuleCount
 from datatools.errors import DataError, DatatoolsError
 from datatools.judge.verdict import Verdict
 from datatools.records import KINDS
@@ -30,10 +31,11 @@ from datatools.report.model import (
     ReportData,
     SplitFacts,
     StepLedger,
+    StoppedRecord,
 )
 from datatools.report.planted import find_truth, judge_planted
 from datatools.report.training import Training
-from datatools.verifying import published
+from datatools.verifying import left_over, published
 
 __all__ = ["load_report"]
 
@@ -42,6 +44,9 @@ _UNITS: Final[Mapping[str, Literal["bytes", "row groups", "rows"]]] = {
     "ReadDataset": "rows",
 }
 """What sources count whose formats have no byte offsets."""
+
+STOPPED_SHOWN: Final = 20
+"""Records stopped by the fence that a page names for each dataset."""
 
 _Manifest = Mapping[str, Any]
 
@@ -58,7 +63,10 @@ def load_report(output: Path, *, title: str | None = None) -> ReportData:
     """
     unread: list[str] = []
     found: list[tuple[DatasetFacts, Dataset, _Manifest]] = []
-    for folder in published(output).values():
+    old = left_over(output)
+    for name, folder in published(output).items():
+        if name in old:
+            continue
         try:
             dataset = open_dataset(folder)
             found.append((_dataset(dataset), dataset, dataset.manifest))
@@ -67,7 +75,8 @@ def load_report(output: Path, *, title: str | None = None) -> ReportData:
         except (KeyError, TypeError, AttributeError) as error:
             unread.append(f"{folder / 'manifest.json'}: is not one of datatools: {error!r}.")
     if not found:
-        raise DataError(str(output), "holds no dataset that can be read", hint=" ".join(unread))
+        hint = " ".join(unread) or f"Left over from another pipeline: {', '.join(old)}."
+        raise DataError(str(output), "holds no dataset that can be read", hint=hint)
     found = _ordered(found)
     training = _training(output, unread)
     run = _json(output / "run.json", unread) or {}
@@ -87,6 +96,7 @@ def load_report(output: Path, *, title: str | None = None) -> ReportData:
         planted=_planted(found, unread),
         problems=tuple(str(problem) for problem in run.get("problems", ())),
         unread=tuple(unread),
+        left_over=tuple(old),
         bytes_per_token=_bytes_per_token(training, facts),
         resolved=json.dumps(run["pipeline"], ensure_ascii=False, indent=2)
         if "pipeline" in run
@@ -169,6 +179,11 @@ def _dataset(dataset: Dataset) -> DatasetFacts:
         clusters=clusters(dataset) if is_document else None,
         conversations=shards.conversations(dataset) if dataset.kind == "conversation" else (),
         pairs=shards.pairs(dataset) if dataset.kind == "preference" else (),
+        stopped=tuple(
+            StoppedRecord(one["id"], one["step"], one["reason"], one["detail"] or "")
+            for one in manifest["fence"]["records"][:STOPPED_SHOWN]
+        ),
+        stopped_total=manifest["fence"]["total"],
     )
 
 
@@ -190,6 +205,7 @@ def _step(step: Mapping[str, Any]) -> StepLedger:
         removed=dict(counts["removed"]),
         text_bytes=counts["text_bytes"],
         notes={name: number for name, number in step.get("notes", {}).items() if number},
+        rules=tuple(RuleCount(**rule) for rule in step["rules"]),
     )
 
 

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from datatools.engine.rule_counts import RuleCount
 from datatools.judge.verdict import Verdict
 from datatools.report.diff import Piece
 from datatools.report.training import Training
 
 __all__ = [
     "APART",
+    "Across",
     "Cluster",
     "Clusters",
     "Conversation",
@@ -37,6 +39,7 @@ __all__ = [
     "ReportData",
     "Sample",
     "Segment",
+    "SizeCount",
     "SplitFacts",
     "StepLedger",
     "Threshold",
@@ -67,6 +70,7 @@ class StepLedger:
         removed: Characters removed from kept records, by reason.
         text_bytes: UTF-8 bytes of text in the kept records.
         notes: What the step counts beside the ledger.
+        rules: What each declared rule did.
     """
 
     label: str
@@ -81,6 +85,17 @@ class StepLedger:
     removed: Mapping[str, int]
     text_bytes: int
     notes: Mapping[str, int]
+    rules: tuple[RuleCount, ...] = ()
+
+    @property
+    def idle_rules(self) -> list[RuleCount]:
+        """Rules that dropped none of the records that came to them."""
+        return [rule for rule in self.rules if rule.saw and not rule.dropped]
+
+    @property
+    def unreached_rules(self) -> list[RuleCount]:
+        """Rules to which no record came, so that they say nothing."""
+        return [rule for rule in self.rules if not rule.saw]
 
     @property
     def lost(self) -> int:
@@ -415,24 +430,69 @@ class Cluster:
     Attributes:
         step: Label of the step that removed them.
         survivor: The id of the one that stayed.
-        survivor_url: Its address, if it is published and has one.
-        survivor_text: The beginning of its text; None if it is not in this dataset any more.
+        survivor_in: The dataset it is in, if that is another one.
+        indexed: The day it was added to an index, if it is in one.
+        survivor_url: Its address, if it is known.
+        survivor_text: The beginning of its text; None if it is not published, or not any more.
         survivor_left: The reason why it left later, if it did.
         removed: How many were removed.
         lowest: Lowest similarity among them, if it was measured.
-        urls: Addresses of the first few removed.
-        differences: The first few, word by word.
+        differences: The first few removed records, word by word.
+        urls: Addresses of a few others.
     """
 
     step: str
     survivor: str
+    survivor_in: str | None
+    indexed: str | None
     survivor_url: str | None
     survivor_text: str | None
     survivor_left: str | None
     removed: int
     lowest: float | None
-    urls: tuple[str, ...]
     differences: tuple[Difference, ...]
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SizeCount:
+    """Clusters of about one size.
+
+    Attributes:
+        low: Fewest records of such a cluster, the one that stayed counted in.
+        high: Most records.
+        clusters: How many there are.
+        removed: Records removed in them.
+    """
+
+    low: int
+    high: int
+    clusters: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class Across:
+    """Where removed records and the ones that stayed come from.
+
+    Attributes:
+        removed: Sources of removed records, most removed first.
+        stayed: Sources of those that stayed, most first; one in another dataset or an index is
+            told with it.
+        counts: Records removed, one row for each of `removed`, one column for each of `stayed`.
+        summed: How many sources the last row and the last column stand for; 0 where they are
+            sources like the others.
+    """
+
+    removed: tuple[str, ...]
+    stayed: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    summed: tuple[int, int] = (0, 0)
+
+    @property
+    def largest(self) -> int:
+        """The largest of the counts."""
+        return max(map(max, self.counts))
 
 
 @dataclass(frozen=True)
@@ -442,13 +502,18 @@ class Clusters:
     Attributes:
         removed: Records removed by step label.
         clusters: Survivors that replaced at least one record.
-        similarity: Similarity of removed records to their survivors, where it was measured.
+        sizes: Clusters by size, in ranges that double, from the smallest to the largest.
+        similarity: Similarity of removed records to their survivors, by the label of the step that
+            measured it.
+        across: Where they come from.
         largest: The clusters with most removed records, largest first.
     """
 
     removed: Mapping[str, int]
     clusters: int
-    similarity: Histogram | None
+    sizes: tuple[SizeCount, ...]
+    similarity: Mapping[str, Histogram]
+    across: Across
     largest: tuple[Cluster, ...]
 
 
@@ -528,6 +593,23 @@ class NamedVerdict:
 
 
 @dataclass(frozen=True)
+class StoppedRecord:
+    """A record that killed, hung or flooded the process that worked on it, even alone.
+
+    Attributes:
+        id: Its id.
+        step: Label of the step.
+        reason: `fence_crash`, `fence_timeout`, `fence_memory` or `fence_error`.
+        detail: What happened.
+    """
+
+    id: str
+    step: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class DatasetFacts:
     """Everything about one published dataset.
 
@@ -551,6 +633,8 @@ class DatasetFacts:
         clusters: Duplicates, or None where no step names survivors.
         conversations: Conversations to look at.
         pairs: Pairs to look at.
+        stopped: Records that the fence stopped; the first of them.
+        stopped_total: How many there are.
     """
 
     name: str
@@ -572,6 +656,8 @@ class DatasetFacts:
     clusters: Clusters | None = None
     conversations: tuple[Conversation, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    stopped: tuple[StoppedRecord, ...] = ()
+    stopped_total: int = 0
 
     @property
     def text_bytes(self) -> int | None:
@@ -596,6 +682,8 @@ class ReportData:
         planted: Planted defects, or None where the crawl has no truth.
         problems: Why the run counts as failed.
         unread: What is on disk and could not be read.
+        left_over: Datasets in the folder that the pipeline has no more; none of their numbers is
+            shown.
         bytes_per_token: Bytes of text per token of the trained tokenizer, or None.
         resolved: The resolved pipeline as indented JSON, or None.
     """
@@ -612,5 +700,6 @@ class ReportData:
     planted: Planted | None = None
     problems: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    left_over: tuple[str, ...] = ()
     bytes_per_token: float | None = None
     resolved: str | None = None

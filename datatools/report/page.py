@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.resources
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from datatools.remarks import large_buckets
 from datatools.report import drawings, quantities
 from datatools.report.model import ReportData
 from datatools.report.visible import cut, script_language, visible
@@ -87,6 +89,8 @@ def _environment() -> jinja2.Environment:
         "percent": quantities.percent,
         "language_tag": language_tag,
         "largest": _largest,
+        "large_buckets": large_buckets,
+        "shade": _shade,
     }
     return environment
 
@@ -98,6 +102,17 @@ def _finalize(value: Any) -> Any:
 
 def _largest(rows: Sequence[tuple[str, float]]) -> float:
     return max((chance for _, chance in rows), default=1.0)
+
+
+def _shade(number: int, most: int) -> int:
+    """Return in which of five shades a count stands out: 0 for nothing, 4 for the most.
+
+    Each shade is a quarter of the way from 1 to the most, in ratio, so that small counts beside a
+    huge one are still told apart.
+    """
+    if not number:
+        return 0
+    return 1 + min(3, int(4 * math.log(number) / math.log(most))) if most > 1 else 4
 
 
 def language_tag(language: str | None, text: str) -> str | None:

@@ -25,6 +25,11 @@ STEPS = {
     "GopherRepetition": "filters.gopher_repetition",
     "ExactDedup": "dedup.exact_dedup",
     "MinHashDedup": "dedup.minhash_dedup",
+    "UrlDedup": "dedup.url_dedup",
+    "LineDedup": "dedup.line_dedup",
+    "IndexDedup": "dedup.index_dedup",
+    "SubstringDedup": "dedup.substring_dedup",
+    "SemanticDedup": "dedup.semantic_dedup",
     "ExtractQuestions": "instruct.extract_questions",
     "GroupPrompts": "instruct.group_prompts",
     "AcceptedAnswer": "instruct.accepted_answer",
@@ -60,7 +65,7 @@ def load_step(name: str) -> type[Step]:
         module, _, attribute = name.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # importing runs code, which may raise anything
+        except (Exception, SystemExit) as error:  # importing runs code, which may raise anything
             raise KeyError(f"{type(error).__name__}: {error}") from error
     else:
         found = getattr(importlib.import_module(f"datatools.steps.{STEPS[name]}"), name)

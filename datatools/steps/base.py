@@ -39,6 +39,7 @@ __all__ = [
     "BoundFlatMap",
     "BoundMap",
     "Context",
+    "Cuts",
     "Decisions",
     "Expanded",
     "Export",
@@ -262,6 +263,10 @@ class Step(BaseModel, abc.ABC):
         """Return digests of what the fields only point at (a module's code, a model file)."""
         return {}
 
+    def explains(self) -> Sequence[str]:
+        """Return what the fields come to, in lines that `plan` shows; they change nothing."""
+        return ()
+
 
 class Transform(Step):
     """A step that has input rows: everything but a `Source`."""
@@ -458,7 +463,13 @@ class Table(Protocol):
         """Number of rows."""
 
     def group_by(
-        self, key: str, reduce: GroupFn, *, order_by: Sequence[str] = (), name: str
+        self,
+        key: str,
+        reduce: GroupFn,
+        *,
+        order_by: Sequence[str] = (),
+        at_least: int = 1,
+        name: str,
     ) -> Table:
         """Bring equal keys together and reduce them.
 
@@ -467,6 +478,8 @@ class Table(Protocol):
             reduce: Called with complete, sorted groups.
             order_by: Columns that order the rows of a group, after the key. Together with the key
                 they must order rows totally, or equal rows must be interchangeable.
+            at_least: Rows a group must have; smaller groups are left out. With 2, keys that occur
+                once cost next to nothing.
             name: Label in `plan`, part of the key.
         """
 
@@ -497,19 +510,47 @@ class Rows(Protocol):
     def context(self) -> Context:
         """Seed and label of the Global."""
 
-    def map_shards(self, fn: ShardFn, *, columns: Sequence[str], name: str) -> Table:
+    def map_shards(
+        self, fn: ShardFn, *, columns: Sequence[str], fanout: int = 1, name: str
+    ) -> Table:
         """Apply a function to every batch.
 
         Args:
             fn: The function.
             columns: Columns the function reads.
+            fanout: Rows to expect per record, so that a shuffle is cut into enough partitions.
             name: Label in `plan`, part of the key.
         """
 
     def lookup(
-        self, table: Table, fn: LookupFn, *, on: Sequence[str], columns: Sequence[str], name: str
+        self,
+        table: Table,
+        fn: LookupFn,
+        *,
+        on: Sequence[str],
+        columns: Sequence[str],
+        fanout: int = 1,
+        name: str,
     ) -> Table:
-        """Fetch records named by row-number columns of a table and apply a function to both."""
+        """Fetch records named by row-number columns of a table and apply a function to both.
+
+        Args:
+            table: Rows whose columns `on` are row numbers. They come in no particular order.
+            fn: The function.
+            on: One or two row-number columns.
+            columns: Columns of the records that the function reads.
+            fanout: Rows to expect per row of the table.
+            name: Label in `plan`, part of the key.
+        """
+
+    def followed_by(self, other: Rows) -> tuple[Rows, int]:
+        """Return these records and another dataset's after them, as one.
+
+        Returns:
+            rows: Both, in these records' columns; what the other does not have is null there.
+                These records keep their numbers.
+            boundary: Row numbers from here on are the other's.
+        """
 
 
 @dataclass(frozen=True)
@@ -530,16 +571,46 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Order:
-    """A Global's result that changes the order: `row` (u64) in output order, repeats allowed."""
+    """A Global's result that changes the order of the records.
+
+    Attributes:
+        table: The column `row` (u64) in output order. A row that comes again is a copy of the
+            record: it counts as created, and its id is made from the record's, as a child's is.
+        left_out: Reason with which the rows that the table does not name are dropped. Without one
+            the table must name every row.
+    """
 
     table: Table
+    left_out: str | None = None
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """A Global's result that takes spans out of documents' texts; order and other columns stay.
+
+    The ledger tells how many characters each reason took from the records that stay. These have two
+    more columns: `<label>.removed` (Int64, characters; null where nothing was taken) and
+    `<label>.survivor`.
+
+    Attributes:
+        table: Columns `row` (u64), `start` and `stop` (integers: bytes of the text as UTF-8, on
+            character boundaries), `reason` (String), and optionally `survivor` (String): the id of
+            a record in which the span stays, told for one span of each row or more. What lies in
+            several spans is taken once, for the reason of the one that starts first.
+        empty: Reason with which a record is dropped of which nothing but whitespace is left.
+        notes: Counts worth telling the user beside the ledger.
+    """
+
+    table: Table
+    empty: str
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Global(Transform):
     """What must see everything: dedup, grouping, splitting, shuffling, mixing."""
 
     @abc.abstractmethod
-    def lower(self, rows: Rows, others: Mapping[str, Rows]) -> Decisions | Order:
+    def lower(self, rows: Rows, others: Mapping[str, Rows]) -> Decisions | Order | Cuts:
         """Say the step in verbs over `rows`; `others` holds what `references()` names."""
 
 

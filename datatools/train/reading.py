@@ -43,11 +43,11 @@ TOKENIZER_BYTES: Final = 16 << 20
 
 
 def open_kind(folder: str | PathLike[str], kind: str) -> Dataset:
-    """Open a dataset that must be of a kind.
+    """Open a dataset that must be of a kind and hold records.
 
     Raises:
         ConfigError: It is of another kind.
-        DataError: The folder is no published dataset.
+        DataError: The folder is no published dataset, or one without records.
         IntegrityError: The dataset's files differ from its manifest.
     """
     dataset = open_dataset(folder)
@@ -57,6 +57,12 @@ def open_kind(folder: str | PathLike[str], kind: str) -> Dataset:
             f"must be a {kind} dataset",
             got=dataset.kind,
             hint="Name a dataset of this kind.",
+        )
+    if not any(shard.rows for shard in dataset.shards):
+        raise DataError(
+            f"dataset {dataset.name}",
+            f"holds no records to train on: {dataset.empty_because}",
+            hint="Loosen the step that leaves none, or give it more input.",
         )
     return dataset
 

@@ -66,3 +66,12 @@ def write_pipeline(folder, count=66, text=PIPELINE):
     file, output = folder / "p.yaml", folder / "out"
     file.write_text(text.format(lines=lines, output=output))
     return file, output
+
+
+def tree(folder):
+    """Return the bytes of every file below a folder, by its path there."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -1,6 +1,8 @@
 """What may act on a terminal, and that it never gets there."""
 
+import functools
 import io
+import re
 import unicodedata
 
 import polars as pl
@@ -8,6 +10,7 @@ import pytest
 from calling import process
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from datatools.cli.progress import ShownProgress, echo_problems
 from datatools.cli.terminal import echo
@@ -54,6 +57,19 @@ def test_each_character_that_acts_is_replaced_and_no_other_is(text):
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     expected = ["\ufffd" if acts(c) or "\ud800" <= c <= "\udfff" else c for c in lines]
     assert stream.getvalue() == "".join(expected) + "\n"
+
+
+def test_on_a_terminal_a_line_left_behind_keeps_its_time(monkeypatch):
+    stream = io.StringIO()
+    console = functools.partial(Console, file=stream, force_terminal=True, width=80)
+    monkeypatch.setattr("datatools.cli.progress.Console", lambda **settings: console(**settings))
+    with ShownProgress() as shown:
+        shown.stage_started("pages/one", 1, 0)
+        shown.stage_ended("pages/one", cached=False)
+    # A bar is wiped out by going back to the start of its line; what follows the last one stays.
+    stays = [line.rpartition("\x1b[2K")[2] for line in stream.getvalue().split("\n")]
+    plain = [re.sub(r"\x1b\[[\d;?]*\w", "", line) for line in stays]
+    assert any(re.fullmatch(r" +\d+\.\ds  pages/one  \d+\.\ds", line) for line in plain), plain
 
 
 def test_progress_and_problems_do_not_act(capsys):

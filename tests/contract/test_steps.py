@@ -7,9 +7,9 @@ import json
 import polars as pl
 import pytest
 
-from datatools import steps
+from datatools import DedupIndex, steps
 from datatools.steps import STEPS
-from datatools.testing import check_step
+from datatools.testing import check_step, nasty_records
 
 
 def importable(name):
@@ -26,6 +26,13 @@ HERE = [name for name in STEPS if importable(name)]
 FIELDS = {
     "Apply": {"function": "textwrap:dedent"},
     "LanguageFilter": {"keep": ("en", "ko")},
+}
+# Records of a step that reads columns which no kind of record has.
+VECTORS = [[1.0, 0.0], [0.5, 0.01], [0.0, 0.0], None, [-1.0, 2.0], [float("nan"), 1.0]]
+FRAMES = {
+    "SemanticDedup": pl.DataFrame(
+        {"text": ["하나", "one", "", None, "셋", "3"], "embedding": VECTORS}
+    )
 }
 # Other forms of a step that take another way through it.
 MORE = [
@@ -77,7 +84,10 @@ def inputs(tmp_path_factory):
     entry = {"path": shard.name, "rows": 12, "bytes": shard.stat().st_size, "split": "train"}
     manifest = {"kind": "document", "rows": 12, "shards": [{**entry, "sha256": "0" * 64}]}
     (published / "manifest.json").write_text(json.dumps(manifest))
+    index = DedupIndex.create(folder / "kept.index")
+    index.add(pl.DataFrame({"id": ["kept"], "text": [nasty_records("document")["text"][0]]}))
     return {
+        "IndexDedup": {"index": index.address},
         "ReadWarc": {"paths": (str(folder / "*.warc.gz"),), "unit_bytes": 300},
         "ReadJsonl": {"paths": (str(folder / "*.jsonl"),), "unit_bytes": 40},
         "ReadParquet": {"paths": (str(folder / "*.parquet"),), "unit_bytes": 100},
@@ -93,7 +103,7 @@ def test_every_name_in_the_list_can_be_imported(name):
 @pytest.mark.parametrize("name", HERE)
 def test_a_step_keeps_the_contract(name, inputs):
     fields = {**FIELDS, **inputs}.get(name, {})
-    check_step(steps.load_step(name)(**fields))
+    check_step(steps.load_step(name)(**fields), FRAMES.get(name))
 
 
 @pytest.mark.parametrize(("name", "fields"), MORE)

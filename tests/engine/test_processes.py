@@ -20,7 +20,7 @@ from datatools.engine.executors.base import Done, Failed, ForeignError
 from datatools.engine.executors.processes import MAX_STILLBORN, ProcessExecutor
 from datatools.engine.progress import Silent
 from datatools.engine.stages import Stages
-from datatools.engine.tasks import Task
+from datatools.engine.tasks import Limits, Task
 from datatools.errors import ConfigError, DataError, IntegrityError
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -283,6 +283,88 @@ def test_leaving_with_an_exception_does_not_wait_for_busy_workers(tmp_path):
     assert not running.pids
 
 
+@pytest.mark.parametrize("name", ["quits", "asks to be interrupted", "has no memory", "panics"])
+def test_whatever_a_body_raises_its_worker_lives_on(tmp_path, executor, name):
+    (result,) = executor.map(tasks(tmp_path, bodies.Raise(name)))
+    told = {
+        "quits": (SystemExit, "Traceback"),
+        "asks to be interrupted": (KeyboardInterrupt, "Traceback"),
+        "has no memory": (type(None), "its worker gave up (MemoryError: )"),
+        "panics": (type(None), "its worker gave up (PanicError: index out of bounds)"),
+    }
+    kind, words = told[name]
+    assert type(result.error) is kind
+    assert words in result.detail
+    (after,) = executor.map(tasks(tmp_path / "b", bodies.Say()))
+    assert isinstance(after, Done)
+
+
+# --------------------------------------------------------------------------------------------------
+# Standing still
+
+
+def test_per_row_work_that_stands_still_ends_its_worker_and_other_work_may_wait(tmp_path):
+    go_on = tmp_path / "go on"
+    limits = Limits(stall_s=1.5)
+    wait = bodies.WaitFor(str(tmp_path / "begun"), str(go_on))
+    waits = bodies.WaitFor(str(tmp_path / "begun too"), str(go_on))
+    work = [
+        Task(str(tmp_path), "stages/x", 0, bodies.RowsOf(wait), limits),
+        Task(str(tmp_path), "stages/x", 1, waits, limits),
+    ]
+    with ProcessExecutor(2) as running:
+        results = running.map(work)
+        still = next(results)
+        assert (still.index, still.error, still.stalled) == (0, None, True)
+        assert "stood still for 1.5 s in run (bodies.py line " in still.detail
+        # A Global's work has no rows to go by: it is waited for.
+        go_on.touch()
+        assert next(results).output.values["said"] == "went on"
+
+
+def test_a_worker_that_is_done_may_be_idle_for_as_long_as_it_likes(tmp_path):
+    limits = Limits(stall_s=0.5)
+    with ProcessExecutor(1) as running:
+        pids = []
+        for number in range(2):
+            body = bodies.RowsOf(bodies.Say(number))
+            (result,) = running.map([Task(str(tmp_path), f"stages/{number}", 0, body, limits)])
+            pids.append(result.output.values["pid"])
+            time.sleep(1.0)
+    assert pids[0] == pids[1]
+
+
+# --------------------------------------------------------------------------------------------------
+# Memory
+
+
+def test_a_worker_that_has_grown_past_its_share_is_replaced_between_two_tasks(tmp_path):
+    limits = Limits(memory_bytes=400 << 20)
+    work = [bodies.Hold(1), bodies.Hold(1), bodies.Hold(600), bodies.Hold(1), bodies.Hold(1)]
+    given = [Task(str(tmp_path), "stages/x", i, body, limits) for i, body in enumerate(work)]
+    with ProcessExecutor(1) as running:
+        results = by_index(running.map(given))
+        assert len(running.pids) == 1
+    assert [results[i].output.values["said"] for i in range(5)] == [1, 1, 600, 1, 1]
+    pids = [results[i].output.values["pid"] for i in range(5)]
+    assert pids[0] == pids[1] == pids[2] != pids[3] == pids[4]
+    notes = [results[i].note for i in range(5)]
+    assert [bool(note) for note in notes] == [False, False, True, False, False]
+    assert notes[2].startswith(f"worker {pids[2]} held ")
+    assert notes[2].endswith(" MiB and was replaced")
+
+
+def test_a_worker_whose_first_task_takes_all_is_not_replaced_for_what_the_next_would_take_too(
+    tmp_path,
+):
+    limits = Limits(memory_bytes=1)
+    work = [bodies.Hold(200), bodies.Hold(1), bodies.Hold(1)]
+    given = [Task(str(tmp_path), "stages/x", i, body, limits) for i, body in enumerate(work)]
+    with ProcessExecutor(1) as running:
+        results = list(running.map(given))
+    assert len({result.output.values["pid"] for result in results}) == 1
+
+
 # --------------------------------------------------------------------------------------------------
 # The driver
 
@@ -292,7 +374,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import bodies
 from datatools.engine.executors.processes import ProcessExecutor
-from datatools.engine.tasks import Task
+from datatools.engine.tasks import Limits, Task
 body = bodies.WaitFor({begun!r}, "/never", child={child})
 with ProcessExecutor(1) as executor:
     print(list(executor.map([Task({root!r}, "s", 0, body)])))

@@ -263,14 +263,14 @@ def test_a_file_of_the_users_in_the_folder_is_left_alone(tmp_path):
 
 
 def test_a_killed_publication_is_no_dataset(tmp_path, monkeypatch):
-    from datatools.engine import publisher
+    from datatools.engine import shelf
 
     small(tmp_path)
 
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(publisher, "write_atomic", stop)
+    monkeypatch.setattr(shelf, "write_atomic", stop)
     with pytest.raises(KeyboardInterrupt):
         small(tmp_path, 44)
     with pytest.raises(DataError, match=r"is not a published dataset: it has no manifest.json"):

@@ -489,7 +489,7 @@ def test_only_runs_what_is_asked_for_and_what_it_needs(tmp_path, lines):
 def test_a_limit_reads_the_first_records_and_is_not_taken_for_the_whole(tmp_path, lines):
     output = tmp_path / "out"
     limited = run(job(output, usual(lines)), only=["pages"], limit=5)
-    assert manifest(output, "pages")["steps"][0]["counts"]["kept"] == 5
+    assert manifest(output / "trial", "pages")["steps"][0]["counts"]["kept"] == 5
     whole = run(job(output, usual(lines)), only=["pages"])
     assert ran(whole)[0] == "pages/ReadLines+Upper"
     assert manifest(output, "pages")["steps"][0]["counts"]["kept"] == 54
@@ -623,17 +623,17 @@ def test_an_output_that_cannot_be_made_is_a_configuration_error(tmp_path, lines)
 def test_a_full_disk_in_the_driver_is_a_clean_stop_and_the_next_run_goes_on(
     tmp_path, lines, monkeypatch
 ):
-    from datatools.engine import stages
+    from datatools.engine import stores
 
     output = tmp_path / "out"
-    real = stages.write_json
+    real = stores.write_json
 
     def full(path, value, **settings):
-        if value.get("name") == "pages/Length decide":
+        if isinstance(value, dict) and value.get("name") == "pages/Length decide":
             raise OSError(28, "No space left on device", str(path))
         real(path, value, **settings)
 
-    monkeypatch.setattr(stages, "write_json", full)
+    monkeypatch.setattr(stores, "write_json", full)
     with pytest.raises(DataError, match=r"the disk is full .* Free some space and run again"):
         run_job(output, usual(lines))
     assert json.loads((output / ".cache/status.json").read_bytes())["state"] == "stopped"

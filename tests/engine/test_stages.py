@@ -1,6 +1,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import bodies
@@ -17,8 +18,9 @@ from datatools.errors import ConfigError, DataError
 class Fails:
     """An executor that loses the worker of some tasks, a number of times each."""
 
-    def __init__(self, deaths):
+    def __init__(self, deaths, stalled=False):
         self.deaths = dict(deaths)
+        self.stalled = stalled
         self.given = []
 
     def map(self, tasks):
@@ -26,7 +28,7 @@ class Fails:
             self.given.append(task.index)
             if self.deaths.get(task.index, 0):
                 self.deaths[task.index] -= 1
-                yield Failed(task.index, None, "worker 1 died with signal 9")
+                yield Failed(task.index, None, "worker 1 died with signal 9", self.stalled)
             else:
                 yield from InlineExecutor().map([task])
 
@@ -100,6 +102,38 @@ def test_a_task_whose_worker_dies_three_times_stops_the_run_with_a_way_out(tmp_p
         "say task 1: its worker died 3 times (worker 1 died with signal 9). Out of memory? Lower "
         "`unit_bytes` or `run.workers`, then run again: finished work is kept."
     )
+
+
+def test_per_row_work_is_done_carefully_the_third_time(tmp_path):
+    executor = Fails({0: 1, 1: 2})
+    one = stages(tmp_path, executor)
+    said = one.stage("say", 1, [bodies.RowsOf(bodies.Say(i)) for i in range(2)])
+    assert [output.values["careful"] for output in said] == [False, True]
+    told = "say task 1: worker 1 died with signal 9; trying again"
+    assert one.progress.texts[1:] == [told, f"{told} with every record behind the fence"]
+
+
+def test_per_row_work_that_stood_still_is_done_carefully_at_once(tmp_path):
+    executor = Fails({0: 1}, stalled=True)
+    one = stages(tmp_path, executor)
+    (said,) = one.stage("say", 1, [bodies.RowsOf(bodies.Say())])
+    assert said.values["careful"]
+
+
+def test_careful_work_whose_worker_dies_too_stops_the_run(tmp_path):
+    with pytest.raises(DataError, match="its worker died 3 times"):
+        stages(tmp_path, Fails({0: 3})).stage("say", 1, [bodies.RowsOf(bodies.Say())])
+
+
+def test_what_a_result_says_of_its_worker_is_told(tmp_path):
+    class Notes:
+        def map(self, tasks):
+            for result in InlineExecutor().map(tasks):
+                yield replace(result, note="worker 1 was replaced")
+
+    one = stages(tmp_path, Notes())
+    one.stage("say", 1, [bodies.Say()])
+    assert one.progress.texts == ["worker 1 was replaced"]
 
 
 def test_finished_tasks_are_kept_when_a_later_one_fails(tmp_path):

@@ -58,16 +58,56 @@ def test_steps_after_the_reading_see_each_id_once(tmp_path):
     assert verify(tmp_path / "out").ok
 
 
-@pytest.mark.xfail(reason="verify takes two records of one id, one dropped and one kept, for one")
-def test_an_id_whose_first_record_was_dropped_verifies(tmp_path):
-    named(tmp_path, "x=drop me\ny=stays\nx=stays too\n", toys.Upper())
+DROPPED_FIRST = "x=drop me\ny=stays\nx=stays too\n"
+DROPPED_SECOND = "x=stays\ny=stays\nx=drop me\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "dropped"),
+    [(DROPPED_FIRST, [("y", "STAYS")], 1), (DROPPED_SECOND, [("x", "STAYS"), ("y", "STAYS")], 0)],
+    ids=["first", "second"],
+)
+def test_an_id_stays_with_its_first_record_whatever_steps_do(tmp_path, text, rows, dropped):
+    _, manifest, found = named(tmp_path, text, toys.Upper())
+    assert found == rows
+    read, upper = (step["counts"] for step in manifest["steps"])
+    assert (read["read"], read["kept"], read["quarantined"]) == (3, 2, {"repeated_id": 1})
+    assert (upper["read"], upper["dropped"].get("asked", 0)) == (2, dropped)
     assert verify(tmp_path / "out").ok
 
 
-def test_an_id_whose_first_record_was_dropped_is_published_once(tmp_path):
-    _, manifest, rows = named(tmp_path, "x=drop me\ny=stays\nx=stays too\n", toys.Upper())
-    assert rows == [("y", "STAYS"), ("x", "STAYS TOO")]
-    assert manifest["ledger"]["dropped"] == {"asked": 1}
+@pytest.mark.parametrize("text", [TEXT, DROPPED_FIRST, DROPPED_SECOND])
+def test_steps_in_the_reading_pass_and_after_it_see_the_same_records(tmp_path, text):
+    rows = []
+    for place, more in (("in", [toys.Upper()]), ("after", [toys.Length(minimum=0), toys.Upper()])):
+        (tmp_path / place).mkdir()
+        _, manifest, found = named(tmp_path / place, text, *more)
+        rows.append((found, manifest["ledger"]))
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("unit_bytes", [10, 1 << 20])
+def test_the_second_record_of_an_id_has_a_fate_with_its_text(tmp_path, unit_bytes):
+    many = "".join(f"x=record {number}\n" for number in range(9))
+    named(tmp_path, many, toys.Words(), unit_bytes=unit_bytes)
+    fates = pl.read_parquet(tmp_path / "out/a/sidecar/fates.parquet").filter(reason="repeated_id")
+    assert fates["id"].to_list() == ["x"] * 8
+    assert fates["step"].unique().to_list() == ["ReadNamed"]
+    assert fates["detail"].unique().to_list() == [
+        "an earlier record of this dataset has the same id"
+    ]
+    told = [f"record {number}" for number in range(1, 9)]
+    # Five per task: with small units each task has but one.
+    assert fates["preview"].to_list() == (told if unit_bytes == 10 else told[:5] + [None] * 3)
+    assert verify(tmp_path / "out").ok
+
+
+def test_only_units_with_repeated_ids_are_read_again(tmp_path):
+    text = "a=first unit\nb=second unit\na=third unit\n"
+    result, _, rows = named(tmp_path, text, unit_bytes=1)
+    assert rows == [("a", "first unit"), ("b", "second unit")]
+    tasks = {event.name: event.tasks for event in result.events}
+    assert (tasks["a/ReadNamed"], tasks["a/ReadNamed/repeated ids"]) == (3, 1)
 
 
 def test_ids_of_any_form_are_told_apart(tmp_path):

@@ -6,9 +6,13 @@ Nothing here may change without every digest that reads it: add rows at the end,
 from __future__ import annotations
 
 import json
+import tempfile
+from datetime import date
 from pathlib import Path
 
 import polars as pl
+
+from datatools.dedup_index import DedupIndex
 
 ENGLISH = (
     "The old bridge at the edge of the village was built by two brothers who could not agree on "
@@ -60,6 +64,38 @@ def documents() -> pl.DataFrame:
             "source": ["golden"] * count,
         }
     )
+
+
+def addressed() -> pl.DataFrame:
+    """Return short texts whose addresses are written in several ways, with dates."""
+    rows = [
+        ("첫 글", "https://example.org/글?b=2&a=1", "2024-01-02"),
+        ("first", "HTTPS://EXAMPLE.org:443/%ea%b8%80/?a=1&b=2&utm_source=x#top", "2025-01-02"),
+        ("더 긴 둘째 글", "http://www.example.org/글?a=1&b=2", "2024-06-01T00:00:00Z"),
+        ("second", "https://example.org/x;jsessionid=1?ref=y", None),
+        ("셋째", "https://example.org/./x", "어제"),
+        ("no address", "example", None),
+        ("주소 없음", None, None),
+    ]
+    columns = ("id", "text", "url", "date")
+    named = [(f"doc-{n}", *row) for n, row in enumerate(rows)]
+    return pl.DataFrame(named, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def embedded() -> pl.DataFrame:
+    """Return short texts with embeddings: some close, one far, some of no use."""
+    rows = [
+        ("고양이", [1.0, 0.0, 0.25]),
+        ("cat", [2.0, 0.125, 0.5]),
+        ("개", [0.0, 1.0, -1.0]),
+        ("a dog", [0.0, 4.0, -3.5]),
+        ("새", [-1.0, 0.0, -0.25]),
+        ("nothing", [0.0, 0.0, 0.0]),
+        ("없음", None),
+    ]
+    named = [(f"doc-{n}", *row) for n, row in enumerate(rows)]
+    schema = {"id": pl.String, "text": pl.String, "embedding": pl.List(pl.Float32)}
+    return pl.DataFrame(named, schema=schema, orient="row")
 
 
 def page(title: str, body: str) -> bytes:
@@ -303,3 +339,12 @@ def write_warc(folder: Path) -> str:
     path = folder / "crawl.warc"
     path.write_bytes(b"".join(records))
     return str(path)
+
+
+def write_index(folder: Path) -> str:
+    """Make an index of a few of the texts, edited, and return where it is."""
+    index = DedupIndex.create(f"{tempfile.mkdtemp(dir=folder)}/kept.index")
+    kept = [ENGLISH.replace("two halves", "halves"), KOREAN + " 끝.", "too SHORT!"]
+    ids = [f"kept-{n}" for n in range(len(kept))]
+    index.add(pl.DataFrame({"id": ids, "text": kept}), added=date(2026, 1, 31))
+    return index.address

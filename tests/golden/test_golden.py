@@ -35,7 +35,8 @@ from datatools.steps.base import Source
 DIGESTS = Path(__file__).with_name("digests.json")
 UPDATE = bool(os.environ.get("DATATOOLS_UPDATE_GOLDEN"))
 
-# Per step its configurations and the frame they run on, or for a source what writes its file.
+# Per step its configurations and the frame they run on, or for a source what writes its file. A
+# function among the fields writes what the field names.
 CASES: dict[str, tuple[list[dict[str, Any]], Any]] = {
     "ReadWarc": ([{}, {"max_record_bytes": 500}], inputs.write_warc),
     "ReadJsonl": ([{}, {"id": "id"}], inputs.write_jsonl),
@@ -49,6 +50,17 @@ CASES: dict[str, tuple[list[dict[str, Any]], Any]] = {
     "GopherRepetition": ([{}], inputs.documents),
     "ExactDedup": ([{}], inputs.documents),
     "MinHashDedup": ([{}, {"unit": "char", "keep": "first"}], inputs.documents),
+    "UrlDedup": (
+        [{}, {"keep": "newest", "ignore": ("scheme", "www"), "parameters": ("ref",)}],
+        inputs.addressed,
+    ),
+    "LineDedup": (
+        [{}, {"unit": "sentence"}, {"unit": "paragraph", "keep": "all", "max_documents": 1}],
+        inputs.documents,
+    ),
+    "SubstringDedup": ([{"length": 60}], inputs.documents),
+    "SemanticDedup": ([{}, {"threshold": 0.8, "keep": "longest"}], inputs.embedded),
+    "IndexDedup": ([{"index": inputs.write_index}], inputs.documents),
     "ExtractQuestions": ([{}], inputs.pages),
     "GroupPrompts": ([{}], inputs.threads),
     "AcceptedAnswer": ([{}, {"min_votes": 1, "strip_boilerplate": False}], inputs.threads),
@@ -112,7 +124,8 @@ def output(name, settings, given, folder):
         ]
         # Where a Parquet file or dataset lies is in no row; its size is its library's affair.
         return [plain(pl.concat(frames)), log.said]
-    kept, dropped = apply(cls(**settings), given(), seed=7)
+    fields = {key: one(folder) if callable(one) else one for key, one in settings.items()}
+    kept, dropped = apply(cls(**fields), given(), seed=7)
     digits = 3 if name in MODELS else None
     if name in MODELS:
         dropped = dropped.drop("value")

@@ -7,6 +7,7 @@ from datatools.kernels import codepoints
 from datatools.kernels.codepoints import (
     ALPHA,
     HANGUL,
+    SINGLE,
     codepoint_tables,
     count_codepoints,
     decode,
@@ -38,6 +39,21 @@ def test_hangul_are_the_letters_unicode_names_hangul():
         named = char.isalpha() and "HANGUL" in unicodedata.name(char, "")
         assert (flags[code] & HANGUL != 0) == named, hex(code)
         assert (flags[code] & ALPHA != 0) == char.isalpha()
+
+
+UNSPACED = (
+    *("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH", "IDEOGRAPHIC"),
+    *("HIRAGANA", "KATAKANA", "HENTAIGANA", "HALFWIDTH KATAKANA", "BOPOMOFO"),
+    *("THAI", "LAO", "KHMER", "MYANMAR", "HANGUL", "HALFWIDTH HANGUL"),
+)
+
+
+def test_single_tokens_are_the_letters_unicode_names_after_their_scripts():
+    flags = codepoint_tables().flags
+    for code in SCALARS:
+        named = chr(code).isalpha() and unicodedata.name(chr(code), "").startswith(UNSPACED)
+        assert (flags[code] & SINGLE != 0) == named, hex(code)
+        assert not named or code >= 0x800
 
 
 def test_damaged_tables_are_made_again(tmp_path, monkeypatch):

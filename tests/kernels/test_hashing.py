@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from datatools.kernels.hashing import (
     extend_ngram,
+    has_high_byte,
     hash_bytes,
     hash_texts,
+    hash_word,
     mix64,
     normalise,
     normalise_then_hash,
@@ -45,6 +47,9 @@ def test_word_hashes_do_not_depend_on_what_surrounds_the_word(raw, before, after
     if len(data) == 0:
         data = np.zeros(1, np.uint8)
     assert int(hash_bytes(data, before, before + len(raw))) == slow_hash(raw)
+    longer = np.concatenate([data, np.full(16, 0xAA, np.uint8)])
+    assert int(hash_word(longer, before, before + len(raw))) == slow_hash(raw)
+    assert has_high_byte(longer, before, before + len(raw)) == any(byte > 127 for byte in raw)
 
 
 def test_short_words_do_not_collide():

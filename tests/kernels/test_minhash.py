@@ -1,5 +1,7 @@
 import random
+import re
 
+import datasketch
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from datatools.kernels.minhash import bands, choose_bands, predicted_recall, sig
 from datatools.kernels.shingles import jaccard, shingle_sets
 
 
-@given(st.data(), st.integers(1, 5), st.sampled_from(["word", "char"]), st.integers(1, 9))
+@given(st.data(), st.integers(1, 5), st.sampled_from(["word", "char", "auto"]), st.integers(1, 9))
 def test_a_signature_holds_the_minimum_of_each_permutation(
     buffers, any_text, data, ngram, unit, num_perm
 ):
@@ -51,7 +53,7 @@ def test_signatures_do_not_depend_on_the_batch(buffers):
         assert count[0] == counts[row]
 
 
-@pytest.mark.parametrize("unit", ["word", "char"])
+@pytest.mark.parametrize("unit", ["word", "char", "auto"])
 def test_the_estimate_is_as_close_as_theory_says(buffers, unit):
     rng = random.Random(0)
     vocabulary = [f"w{k}" for k in range(500)] + [f"말{chr(0xAC00 + k)}" for k in range(500)]
@@ -78,12 +80,55 @@ def test_the_estimate_is_as_close_as_theory_says(buffers, unit):
         ("A a a a a a", "word", 2),
         ("가나다라", "char", 0),
         (" 가나다라마 ", "char", 1),
+        ("가나 다라", "auto", 0),
+        ("가나 다라 mat", "auto", 1),
         ("", "word", 0),
         ("", "char", 0),
     ],
 )
 def test_a_text_shorter_than_a_shingle_has_none(buffers, text, unit, count):
     assert signatures(*buffers([text]), unit=unit)[1].tolist() == [count]
+
+
+@pytest.mark.slow
+def test_a_text_of_200_megabytes_has_the_signature_of_its_shingles():
+    rng = random.Random(0)
+    words = [f"w{k}" for k in range(3000)] + ["집에", "Straße", "İ", "ΟΔΥΣΣΕΥΣ", "漢字"] * 20
+    once = (" ".join(rng.sample(words, len(words))) + " ").encode()
+    times = 200_000_000 // len(once)
+    # Said twice or ten thousand times, the text has the same shingles.
+    texts = [np.frombuffer(once * count, np.uint8) for count in (2, times)]
+    short, long = (signatures(np.array([0, len(text)]), text) for text in texts)
+    assert (short[0] == long[0]).all()
+    assert long[1][0] == (short[1][0] + 4) // 2 * times - 4
+
+
+def test_compatible_signatures_are_those_of_the_words(buffers):
+    texts = [
+        "The cat sat on the mat, and so did I.",
+        "나는 오늘, 집에 가서 밥을 먹었다.",
+        "short",
+        "",
+    ]
+    signature, counts = signatures(*buffers(texts), compatible="datasketch", seed=3, num_perm=40)
+    for row, text in enumerate(texts):
+        words = re.findall(r"\w+", text.lower())
+        sketch = datasketch.MinHash(40, seed=3)
+        sketch.update_batch([" ".join(words[i : i + 5]).encode() for i in range(len(words) - 4)])
+        assert (signature[row] == sketch.hashvalues).all()
+    assert counts.tolist() == [6, 2, 0, 0]
+    assert (signature[2:] == 2**32 - 1).all()
+
+
+def test_compatible_signatures_of_characters_are_refused(buffers):
+    with pytest.raises(ValueError, match="datatrove signatures are made of words"):
+        signatures(*buffers(["a"]), compatible="datatrove", unit="char")
+
+
+@pytest.mark.parametrize("kind", [np.uint32, np.uint64])
+def test_bands_take_both_widths(kind):
+    signature = np.array([[1, 2, 3, 4], [1, 2, 3, 5]], np.uint32)
+    assert (bands(signature.astype(kind), 2, 2) == bands(signature, 2, 2)).all()
 
 
 def test_another_seed_gives_other_permutations(buffers):

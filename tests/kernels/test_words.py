@@ -59,6 +59,22 @@ def test_hand_checked_words(buffers, text, words):
     assert unpack(split_words(*buffers([text]))) == [words]
 
 
+@pytest.mark.parametrize(
+    "char", ["é", "É", "Σ", "İ", "Ⱥ", "\u212a", "가", "漢", "”", "\u3000", "😀", "𐐀"]
+)
+def test_a_character_may_lie_across_the_end_of_any_block(buffers, char):
+    texts = [
+        before + "a" * size + char * count + tail
+        for before in ("", "가 ")
+        for size in range(56, 68)
+        for count in (1, 2, 30)
+        for tail in ("", "b", " c")
+    ]
+    buffered = buffers([*texts, "x" * 200])
+    assert unpack(split_words(*buffered))[:-1] == [re.findall(r"\w+", t.lower()) for t in texts]
+    assert unpack(split_whitespace(*buffered))[:-1] == [t.split() for t in texts]
+
+
 def test_no_byte_of_another_row_is_read():
     frame = pl.DataFrame({"text": ["zzz", "ab", "cdΣ", "Ω", "zzz"]})
     assert unpack(split_words(*Batch(frame[1:4]).buffers("text"))) == [["ab"], ["cdς"], ["ω"]]

@@ -10,14 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from datatools.engine.fates import FATES
+from datatools.engine.fates import PUBLISHED_FATES
 from datatools.engine.ledger import StepCounts, total
 from datatools.engine.publish import main_columns
 from datatools.records import SCHEMAS
 
 
 def step(label: str, **given: Any) -> dict[str, Any]:
-    """Return a step of a manifest; counts by name, `fields`, `notes` and `cls` besides."""
+    """Return a step of a manifest; counts by name, `fields`, `notes`, `rules`, `cls` besides."""
     counts = {"read": 0, "created": 0, "kept": 0, "dropped": {}, "quarantined": {}, "removed": {}}
     counts |= {"text_bytes": 0} | {
         k: v for k, v in given.items() if k in counts or k == "text_bytes"
@@ -29,6 +29,7 @@ def step(label: str, **given: Any) -> dict[str, Any]:
         "fields": given.get("fields", {}),
         "counts": counts,
         "notes": given.get("notes", {}),
+        "rules": given.get("rules", []),
     }
 
 
@@ -84,7 +85,8 @@ def publish(
             )
         start += height
     pl.DataFrame(
-        [{column: row.get(column) for column in FATES} for row in fates], schema=FATES
+        [{column: row.get(column) for column in PUBLISHED_FATES} for row in fates],
+        schema=PUBLISHED_FATES,
     ).write_parquet(folder / "sidecar" / "fates.parquet")
     manifest = {
         "format": 1,
@@ -98,6 +100,7 @@ def publish(
         "steps": list(steps),
         "from": list(parents),
         "inputs": {},
+        "fence": {"total": 0, "records": []},
         "exports": [],
         "origins": [],
         "seed": 0,
@@ -485,7 +488,11 @@ def whole(output: Path) -> dict[str, dict[str, Any]]:
     (output / "run.json").write_text(
         json.dumps(
             {
-                "pipeline": {"name": "byhand", "seed": 0, "datasets": {}},
+                "pipeline": {
+                    "name": "byhand",
+                    "seed": 0,
+                    "datasets": {name: {"publish": True} for name in manifests},
+                },
                 "datasets": sorted(manifests),
                 "problems": ["pages: 2 of 13 records quarantined (bad_record 2)"],
             }

@@ -11,7 +11,7 @@ from resiliparse.parse.html import HTMLTree, NodeType
 
 TAGS = {
     *("html", "head", "meta", "title", "link", "style", "body"),
-    *("div", "nav", "main", "header", "footer", "section", "article", "h1", "h2", "h3"),
+    *("div", "nav", "main", "header", "footer", "section", "article", "h1", "h2", "h3", "h4"),
     *("p", "ol", "ul", "li", "dl", "dt", "dd", "a", "span", "code", "strong", "pre", "data"),
     *("details", "summary", "figure", "figcaption", "del", "ins", "mark"),
     *("table", "caption", "thead", "tbody", "tr", "th", "td"),

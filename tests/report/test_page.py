@@ -81,6 +81,7 @@ def hostile_output(folder, strings):
             removed={text: 1},
             notes={text: 1},
             fields={text: text},
+            rules=[{"reason": text, "saw": saw, "dropped": 0} for saw in (0, 1)],
         )
         for text in strings
     ]
@@ -187,6 +188,28 @@ def test_nothing_from_a_crawl_becomes_markup(tmp_path):
     page = check_inert(tmp_path, ATTACKS, ATTACKS[0])
     assert pages.texts(page, "h1") == [visible(ATTACKS[0])]
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page)
+
+
+def test_nothing_that_a_dedup_step_says_becomes_markup(tmp_path):
+    rows = outputs.documents({"a": "글"})
+    fates = []
+    for number, text in enumerate(ATTACKS):
+        told = {"similarity": 0.5, "dataset": text, "url": text, "source": text}
+        told |= {"added": text} if number % 2 else {}
+        for survivor in ("a", text):
+            detail = json.dumps({"survivor": survivor, **told})
+            one = {"detail": detail, "source": text, "url": text, "preview": text}
+            fates.append(fate(f"{number}{survivor}", text, "r", **one))
+    notes = {"buckets_cut": 2, "pairs_not_compared": 7}
+    steps = [step(text, notes=notes) for text in ATTACKS]
+    outputs.publish(tmp_path, "d", "document", rows, steps, fates=fates)
+    page = write_report(tmp_path).read_text("utf-8")
+    assert pages.foreign(page) == []
+    tree = pages.parsed(page)
+    headers = tree.xpath("//table[contains(@class, 'matrix')]//tbody//th")
+    shown = {plain(one.text_content()) for one in headers}
+    assert len(shown) == 13
+    assert shown - {f"{len(ATTACKS) - 12} others"} <= {plain(visible(t)[:60]) for t in ATTACKS}
 
 
 def test_folder_names_are_text_too(tmp_path):

@@ -134,6 +134,43 @@ def test_duplicates_are_told_with_their_words(whole_output):
     assert len(korean) == 1
 
 
+def test_duplicates_across_sources_add_up_to_what_was_removed(tmp_path):
+    rows = outputs.documents({"a": outputs.STAYED, "b": outputs.머문})
+    rows[0]["source"], rows[1]["source"] = "신문", "blogs"
+    fates = [
+        outputs.fate(f"{stays}{n}", "D", "r", detail=f'{{"survivor":"{stays}"}}', source=source)
+        for stays, source, count in (("a", "blogs", 5), ("b", "blogs", 2), ("b", "메일", 1))
+        for n in range(count)
+    ]
+    outputs.publish(tmp_path, "d", "document", rows, fates=fates)
+    tree = pages.parsed(write_report(tmp_path).read_text("utf-8"))
+    matrix, sizes = (
+        [
+            [cell.text_content().strip() for cell in row]
+            for row in tree.xpath(
+                f"//section[@id='duplicates']//table[contains(@class, '{name}')]//tr"
+            )
+        ]
+        for name in ("matrix", "sizes")
+    )
+    assert matrix[1:] == [
+        ["removed from", "신문", "blogs", "all"],
+        ["blogs", "5", "2", "7"],
+        ["메일", "0", "1", "1"],
+    ]
+    assert [[row[0], *row[2:]] for row in sizes[1:]] == [
+        ["2", "0", "0"],
+        ["3–4", "1", "3"],
+        ["5–8", "1", "5"],
+    ]
+
+
+def test_duplicates_of_one_source_need_no_table(whole_output):
+    folder, _ = whole_output
+    tree = pages.parsed(write_report(folder).read_text("utf-8"))
+    assert not tree.xpath("//table[contains(@class, 'matrix')]")
+
+
 def test_the_mask_covers_the_answer_and_its_end(whole_output):
     folder, _ = whole_output
     tree = pages.parsed(write_report(folder).read_text("utf-8"))

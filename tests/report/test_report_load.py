@@ -1,11 +1,13 @@
 import json
 import os
+import re
 
 import outputs
 import pytest
 from outputs import step
 
 from datatools.errors import DataError
+from datatools.report.build import write_report
 from datatools.report.load import load_report
 
 
@@ -114,3 +116,39 @@ def test_the_run_says_what_failed_and_what_was_asked(whole_output):
     assert json.loads(report.resolved)["name"] == "byhand"
     assert report.title == "byhand"
     assert load_report(folder, title="다른 제목").title == "다른 제목"
+
+
+def test_rules_that_never_fired_stand_apart_from_those_that_no_record_reached(tmp_path):
+    rules = [("short", 9, 4), ("long", 5, 0), ("odd", 5, 5), ("ugly", 0, 0)]
+    told = [dict(zip(("reason", "saw", "dropped"), rule, strict=True)) for rule in rules]
+    counts = {"read": 9, "dropped": {"short": 4, "odd": 5}}
+    outputs.publish(tmp_path, "d", "document", [], [outputs.step("Length", **counts, rules=told)])
+    (step,) = load_report(tmp_path).datasets[0].steps
+    assert [rule.reason for rule in step.idle_rules] == ["long"]
+    assert [rule.reason for rule in step.unreached_rules] == ["ugly"]
+    page = write_report(tmp_path).read_text()
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page))
+    assert "Rules that never fired: long (saw 5)." in text
+    assert "No record was left for: ugly." in text
+
+
+def test_a_left_over_dataset_is_named_and_not_shown(tmp_path):
+    for name in ("kept", "renamed"):
+        outputs.publish(tmp_path, name, "document", [])
+    datasets = {"kept": {"publish": True}, "hidden": {"publish": False}}
+    (tmp_path / "run.json").write_text(json.dumps({"pipeline": {"datasets": datasets}}))
+    report = load_report(tmp_path)
+    assert [facts.name for facts in report.datasets] == ["kept"]
+    assert report.left_over == ("renamed",)
+    (tmp_path / "renamed/sidecar/fates.parquet").unlink()  # nobody asks for it any more
+    assert (
+        "does not publish them any more: <code>renamed</code>."
+        in write_report(tmp_path).read_text()
+    )
+
+
+def test_a_report_of_nothing_but_left_over_datasets_is_refused(tmp_path):
+    outputs.publish(tmp_path, "renamed", "document", [])
+    (tmp_path / "run.json").write_text('{"pipeline": {"datasets": {}}}')
+    with pytest.raises(DataError, match="Left over from another pipeline: renamed"):
+        load_report(tmp_path)

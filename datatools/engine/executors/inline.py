@@ -1,9 +1,14 @@
-"""Tasks one after the other in this process: for tests, debugging and small frames."""
+"""Tasks one after the other in this process: for tests, debugging and small frames.
+
+A row that kills the process ends the run with it, and one that hangs is waited for: nothing here
+outlives the work to notice. Finished tasks are kept, so the same pipeline run again with `executor:
+processes` goes on from there and finds the row.
+"""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Self
 
 from datatools.engine.executors.base import Done, Failed, Result
@@ -24,7 +29,15 @@ class InlineExecutor:
     def map(self, tasks: Sequence[Task]) -> Iterator[Result]:
         """Yield results in task order."""
         for task in tasks:
-            try:
-                yield Done(task.index, execute(task))
-            except Exception as error:
-                yield Failed(task.index, error, traceback.format_exc())
+            yield _result(task)
+
+
+def _result(task: Task) -> Result:
+    try:
+        return Done(task.index, execute(task))
+    except (KeyboardInterrupt, GeneratorExit):  # Ctrl-C is for the whole program
+        raise
+    except BaseException as error:
+        failed = Failed.of(task.index, error)
+        # Nothing has to travel here: an exception that cannot is told as it is.
+        return failed if failed.error is None else replace(failed, error=error)

@@ -1,7 +1,9 @@
 """Tasks on a Ray cluster: Ray Core only, and all data on the shared store.
 
 Ray's own retries are off: the runner retries alike everywhere. A node that dies makes its tasks
-`Failed`, and they are tried again on another.
+`Failed`, and they are tried again on another. A worker whose per-row steps stand still ends itself,
+and what it says of it is in Ray's own logs; here it counts as any lost worker. Workers are not
+replaced for the memory they hold: Ray's memory monitor does that, by its own measure.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any, Self
 
 from datatools.engine.executors.base import Done, Failed, Result
 from datatools.engine.executors.worker import cannot_travel
-from datatools.engine.tasks import Task, execute
+from datatools.engine.tasks import Task, execute_watched
 from datatools.errors import ConfigError
 
 __all__ = ["RayExecutor"]
@@ -32,8 +34,8 @@ def _run(index: int, pickled: bytes, path: list[str]) -> Result:
     except Exception as error:
         return Failed.of(index, cannot_travel(error))
     try:
-        return Done(index, execute(task))
-    except Exception as error:
+        return Done(index, execute_watched(task))
+    except BaseException as error:  # user code may raise SystemExit, which would end the worker
         return Failed.of(index, error)
 
 

@@ -1,7 +1,8 @@
 """A worker process of the `processes` executor: reads tasks from stdin, writes results to stdout.
 
-Started as `python -m datatools.engine.executors.worker`, so it needs no main guard in the caller's
-script and inherits nothing but its environment. Dies with its parent.
+Started as `python -m datatools.engine.executors.worker FD`, so it needs no main guard in the
+caller's script and inherits nothing but its environment and the file FD, into which it writes where
+it stood still. Dies with its parent.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pickle
 import signal
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from datatools.errors import ConfigError
 
@@ -68,6 +69,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
+    stalls = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
     # What a library prints must not break into the protocol.
     os.dup2(2, 1)
     sys.path[:] = receive(requests)
@@ -78,7 +80,7 @@ def main() -> None:
         replies.flush()
         while True:
             index = receive(requests)
-            replies.write(packed(_result(index, requests)))
+            replies.write(packed(_result(index, requests, stalls)))
             replies.flush()
     except (EOFError, BrokenPipeError):
         # The driver has gone, or has no more work. Taking the interpreter down in order would cost
@@ -87,9 +89,9 @@ def main() -> None:
         os._exit(0)
 
 
-def _result(index: int, requests: BinaryIO) -> Result:
+def _result(index: int, requests: BinaryIO, stalls: IO[bytes]) -> Result:
     from datatools.engine.executors.base import Done, Failed
-    from datatools.engine.tasks import execute
+    from datatools.engine.tasks import execute_watched
 
     try:
         task = receive(requests)
@@ -98,8 +100,8 @@ def _result(index: int, requests: BinaryIO) -> Result:
     except Exception as error:
         return Failed.of(index, cannot_travel(error))
     try:
-        return Done(index, execute(task))
-    except Exception as error:
+        return Done(index, execute_watched(task, stalls))
+    except BaseException as error:  # user code may raise SystemExit; nobody else sends it here
         return Failed.of(index, error)
 
 

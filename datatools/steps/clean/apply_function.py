@@ -120,7 +120,7 @@ def _load(name: str) -> Callable[[str], str | None]:
         raise ConfigError("Apply", "must be package.module:name", got=name)
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # importing runs code, which may raise anything
+    except (Exception, SystemExit) as error:  # importing runs code, which may raise anything
         raise ConfigError(
             "Apply",
             f"cannot be imported: {type(error).__name__}: {error}",

@@ -11,16 +11,17 @@ import numpy.typing as npt
 import polars as pl
 
 from datatools.kernels.hashing import hash_texts, normalise_then_hash
-from datatools.steps.base import Batch, Decisions, Global, Rows
+from datatools.steps.base import Batch, Decisions, Rows
+from datatools.steps.dedup.survivor import KeepsOne, Priority, joined_with
 
-__all__ = ["ExactDedup"]
+__all__ = ["AllButBest", "Evidence", "ExactDedup"]
 
 
-class ExactDedup(Global):
-    """Remove documents whose text equals that of an earlier one.
+class ExactDedup(KeepsOne):
+    """Remove documents whose text equals that of one that stays.
 
-    Texts are compared by a 128-bit hash. The first by input path and offset stays. Empty texts are
-    equal to each other.
+    Texts are compared by a 128-bit hash. Empty texts are equal to each other. With `against`, a
+    document whose text is in the other dataset leaves, too.
 
     Example:
         >>> frame = pl.DataFrame({"text": ["같은 글", "다른 글", "같은 글"]})
@@ -38,17 +39,23 @@ class ExactDedup(Global):
     """What must be equal: every byte, or the lower-cased words in order (punctuation, case and
     spacing play no part)."""
 
-    def reads(self) -> frozenset[str]:
-        """Return the text column."""
-        return frozenset({"id", "text"})
-
     def lower(self, rows: Rows, others: Mapping[str, Rows]) -> Decisions:
-        """Bring equal hashes together; all but the first of each leave."""
-        removed = rows.map_shards(
-            _Hashes(self.compare == "words"), columns=("text",), name="hashes"
-        ).group_by("key", _AllButFirst(), order_by=("low", "row"), name="duplicates")
-        table = rows.lookup(
-            removed, _Evidence(), on=("survivor",), columns=("id",), name="evidence"
+        """Bring equal hashes together; all but the best of each leave."""
+        everything, boundary = joined_with(rows, self.against, others)
+        hashes = _Hashes(self.compare == "words", self.priority(boundary))
+        removed = everything.map_shards(hashes, columns=hashes.columns, name="hashes").group_by(
+            "key",
+            AllButBest(boundary),
+            order_by=("low", "priority", "row"),
+            at_least=2,
+            name="duplicates",
+        )
+        table = everything.lookup(
+            removed,
+            Evidence("exact_duplicate", self.against, boundary),
+            on=("survivor",),
+            columns=("id",),
+            name="evidence",
         )
         return Decisions(table)
 
@@ -56,31 +63,73 @@ class ExactDedup(Global):
 @dataclass(frozen=True)
 class _Hashes:
     words: bool
+    priority: Priority
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(("text", *self.priority.columns)))
 
     def __call__(self, batch: Batch, rows: npt.NDArray[np.uint64]) -> pl.DataFrame:
         hashes = (normalise_then_hash if self.words else hash_texts)(*batch.buffers("text"))
         return pl.DataFrame(
-            {"key": hashes[:, 0], "low": hashes[:, 1], "row": rows},
-            schema={"key": pl.UInt64, "low": pl.UInt64, "row": pl.UInt64},
+            {
+                "key": hashes[:, 0],
+                "low": hashes[:, 1],
+                "row": rows,
+                "priority": self.priority(batch, rows),
+            },
+            schema=dict.fromkeys(("key", "low", "row", "priority"), pl.UInt64),
         )
 
 
 @dataclass(frozen=True)
-class _AllButFirst:
+class AllButBest:
+    """The rows that leave, each with its `survivor`: the first row of its `key` and `low`.
+
+    Attributes:
+        boundary: See `Rows.followed_by`.
+    """
+
+    boundary: int | None
+
     def __call__(self, frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> pl.DataFrame:
-        return frame.select(
+        """Return `row` and `survivor` of rows sorted by `key` and `low`, the best one first."""
+        removed = frame.select(
             "row", pl.col("row").first().over("key", "low").alias("survivor")
         ).filter(pl.col("row") != pl.col("survivor"))
+        if self.boundary is not None:
+            removed = removed.filter(pl.col("row") < self.boundary)
+        return removed
 
 
 @dataclass(frozen=True)
-class _Evidence:
+class Evidence:
+    """Who stays in a removed record's place, and how similar they are where that was measured.
+
+    Attributes:
+        reason: Why the records of the table leave.
+        against: The dataset that survivors from `boundary` on belong to.
+        boundary: See `Rows.followed_by`.
+    """
+
+    reason: str
+    against: str | None
+    boundary: int | None
+
     def __call__(
         self, frame: pl.DataFrame, records: Batch, positions: Mapping[str, npt.NDArray[np.int64]]
     ) -> pl.DataFrame:
-        survivor = records.df["id"][positions["survivor"]]
+        """Return the decisions about the rows of `frame`."""
+        told: list[pl.Expr | pl.Series] = [
+            records.df["id"][positions["survivor"]].alias("survivor")
+        ]
+        if self.boundary is not None:
+            other = pl.col("survivor") >= self.boundary
+            told.append(pl.when(other).then(pl.lit(self.against)).alias("dataset"))
+        if "similarity" in frame.columns:
+            told.append(pl.col("similarity").round(4))
         return frame.select(
             "row",
-            pl.lit("exact_duplicate").alias("reason"),
-            pl.struct(survivor.alias("survivor")).struct.json_encode().alias("evidence"),
+            pl.lit(self.reason).alias("reason"),
+            pl.struct(told).struct.json_encode().alias("evidence"),
         )

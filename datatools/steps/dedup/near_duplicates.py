@@ -16,31 +16,74 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from datatools.kernels.compatible import Library, ShingleHash
 from datatools.kernels.hashing import normalise_then_hash
 from datatools.kernels.minhash import bands, choose_bands, signatures
-from datatools.kernels.shingles import jaccard
+from datatools.kernels.shingles import Unit, jaccard
+from datatools.kernels.sketches import agreement
 from datatools.steps.base import Batch, Rows, Table
+from datatools.steps.dedup.survivor import Priority
 
-__all__ = ["ALL_PAIRS_UP_TO", "HUBS", "Search", "bucket_pairs"]
+__all__ = ["ALL_PAIRS_UP_TO", "HUBS", "Search", "Sketch", "Verify", "bucket_pairs"]
+
+Verify = Literal["exact", "signature", "none"]
 
 ALL_PAIRS_UP_TO = 32
 """Records in a bucket up to which every pair is compared."""
 HUBS = 8
-"""Records of a larger bucket, best first, that the others are compared with: a bucket of a million
-copies of a template then makes 8 million pairs, not 10^11."""
+"""Records of a larger bucket, best first, that the others are compared with."""
+PAIRS_OF_HUBS = 1 << 21
+"""Pairs that a larger bucket makes at most, with fewer hubs, but at least one: a bucket of a
+million copies of a template makes two million pairs and not 10^11."""
 
-_EDGES = {
+_KEYS = {"key": pl.UInt64, "row": pl.UInt64, "priority": pl.UInt64}
+_PAIRS = {
     "left": pl.UInt64,
     "right": pl.UInt64,
     "left_priority": pl.UInt64,
     "right_priority": pl.UInt64,
 }
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """How a text becomes a set of shingles and a signature.
+
+    Attributes:
+        ngram: Tokens per shingle.
+        unit: What a token is.
+        num_perm: Length of a signature.
+        seed: Seed of the permutations.
+        compatible: The library whose signatures are made, or None for our own.
+        shingle_hash: datasketch's hash function.
+    """
+
+    ngram: int
+    unit: Unit
+    num_perm: int
+    seed: int
+    compatible: Library | None = None
+    shingle_hash: ShingleHash = "sha1"
+
+    def signatures(
+        self, batch: Batch, column: str
+    ) -> tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.int64]]:
+        """Return signatures (rows, num_perm) and shingle counts (rows,); 0 for a short text."""
+        return signatures(
+            *batch.buffers(column),
+            ngram=self.ngram,
+            num_perm=self.num_perm,
+            seed=self.seed,
+            unit=self.unit,
+            compatible=self.compatible,
+            shingle_hash=self.shingle_hash,
+        )
 
 
 @dataclass(frozen=True)
@@ -50,96 +93,112 @@ class Search:
     Attributes:
         column: Text column.
         threshold: Jaccard similarity of shingle sets from which a pair counts, in (0, 1].
-        ngram: Tokens per shingle.
-        unit: Whether a token is a word or a character.
-        num_perm: Length of a signature.
-        seed: Seed of the permutations.
-        longest_first: Whether the longest record of a pair is the better one; else the first.
-        verify: Whether candidates are checked against the texts.
+        sketch: How texts become signatures.
+        priority: Which record of a pair is the better one.
+        verify: How candidates are checked: the exact similarity of their shingle sets, the share of
+            equal positions in their signatures, or not at all.
     """
 
     column: str
     threshold: float
-    ngram: int
-    unit: Literal["word", "char"]
-    num_perm: int
-    seed: int
-    longest_first: bool
-    verify: bool = True
+    sketch: Sketch
+    priority: Priority
+    verify: Verify = "exact"
 
     def pairs(self, rows: Rows) -> tuple[Table, Table]:
         """Return the verified pairs, and the distinct candidates before verification.
 
         Returns:
             edges: `left` and `right` (row numbers; `left` is the better one), their priorities
-                (lower is better), `common` and `union` (shingles; Jaccard is their ratio, null
-                without verification).
-            candidates: The same columns, and `skipped`: pairs that were not made because a bucket
-                was too large, told with one pair of that bucket.
+                (lower is better) and `similarity` (Float64, null without verification).
+            candidates: The same columns, `cut`: how many buckets were too large for all their
+                pairs, told with one pair of each, and `skipped`: how many pairs those did not make.
         """
-        keys = rows.map_shards(_BandKeys(self), columns=(self.column,), name="signatures")
-        bucket = _Bucket(ALL_PAIRS_UP_TO, HUBS)
-        proposed = keys.group_by("key", bucket, order_by=("priority", "row"), name="buckets")
-        candidates = proposed.group_by("left", _Distinct(), order_by=("right",), name="candidates")
-        if not self.verify:
+        count, width = choose_bands(self.threshold, self.sketch.num_perm)
+        boundary = self.priority.boundary
+        keys = _BandKeys(self.column, self.sketch, self.priority, count, width)
+        candidates = (
+            rows.map_shards(keys, columns=keys.columns, fanout=count, name="signatures")
+            .group_by(
+                "key",
+                _Bucket(boundary),
+                order_by=("priority", "row"),
+                at_least=2,
+                name="buckets",
+            )
+            # By the right one: all pairs of a large bucket have the same few records on the left.
+            .group_by("right", _Distinct(), order_by=("left",), name="candidates")
+        )
+        if self.verify == "none":
             return candidates, candidates
+        check = (
+            _Exact(self.column, self.threshold, self.sketch)
+            if self.verify == "exact"
+            else _Estimated(self.column, self.threshold, self.sketch)
+        )
         edges = rows.lookup(
-            candidates, _Verify(self), on=("left", "right"), columns=(self.column,), name="verify"
+            candidates, check, on=("left", "right"), columns=(self.column,), name="verify"
         )
         return edges, candidates
 
-    def skipped(self, candidates: Table) -> int:
-        """Return how many pairs of oversized buckets were not compared."""
-        counted = candidates.reduce(_CountSkipped(), name="count skipped pairs")
-        return int(counted.collect()["skipped"].item())
+    def notes(self, candidates: Table) -> dict[str, int]:
+        """Return what the search counts beside the ledger."""
+        counted = candidates.reduce(_CountSkipped(), name="count skipped pairs").collect()
+        return {name: int(counted[name].item()) for name in counted.columns}
 
 
 @dataclass(frozen=True)
 class _BandKeys:
     """Per record and band: the bucket's key, the record and its priority."""
 
-    search: Search
+    column: str
+    sketch: Sketch
+    priority: Priority
+    count: int
+    width: int
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.column, *self.priority.columns)))
 
     def __call__(self, batch: Batch, rows: npt.NDArray[np.uint64]) -> pl.DataFrame:
-        search = self.search
-        offsets, data = batch.buffers(search.column)
-        count, width = choose_bands(search.threshold, search.num_perm)
-        signature, shingles = signatures(
-            offsets,
-            data,
-            ngram=search.ngram,
-            num_perm=search.num_perm,
-            seed=search.seed,
-            unit=search.unit,
-        )
-        lengths = np.diff(offsets).astype(np.uint64)
-        best = np.uint64(2**63)
-        priority = best - lengths if search.longest_first else np.zeros(len(batch), np.uint64)
+        signature, shingles = self.sketch.signatures(batch, self.column)
+        priority = self.priority(batch, rows)
         short = shingles == 0
         long = ~short
-        keys = bands(signature[long], count, width)
-        exact = (
-            normalise_then_hash(offsets, data)[short, 0] if short.any() else np.empty(0, np.uint64)
-        )
+        keys = bands(signature[long], self.count, self.width)
+        exact = np.empty(0, np.uint64)
+        if short.any():
+            exact = normalise_then_hash(*batch.buffers(self.column))[short, 0]
         return pl.DataFrame(
             {
                 "key": np.concatenate([keys.ravel(), exact]),
-                "row": np.concatenate([np.repeat(rows[long], count), rows[short]]),
-                "priority": np.concatenate([np.repeat(priority[long], count), priority[short]]),
+                "row": np.concatenate([np.repeat(rows[long], self.count), rows[short]]),
+                "priority": np.concatenate(
+                    [np.repeat(priority[long], self.count), priority[short]]
+                ),
             },
-            schema={"key": pl.UInt64, "row": pl.UInt64, "priority": pl.UInt64},
+            schema=_KEYS,
         )
 
 
 def bucket_pairs(
-    sizes: npt.NDArray[np.int64], all_pairs_up_to: int, hubs: int
+    sizes: npt.NDArray[np.int64],
+    others: npt.NDArray[np.int64],
+    all_pairs_up_to: int = ALL_PAIRS_UP_TO,
+    hubs: int = HUBS,
+    pairs_of_hubs: int = PAIRS_OF_HUBS,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return which members of each bucket to compare.
 
     Args:
         sizes: int64 of shape (buckets,), members per bucket, best first.
+        others: int64 of shape (buckets,), how many of them belong to another dataset. They come
+            first and are not compared with each other.
         all_pairs_up_to: Bucket size up to which every pair is made.
-        hubs: Members of a larger bucket that every other is compared with.
+        hubs: Members of a larger bucket, of the other dataset and of this one each, that everything
+            after them is compared with.
+        pairs_of_hubs: Pairs after which a larger bucket has no further hub.
 
     Returns:
         left: int64 of shape (pairs,), position of the better member among all members of all
@@ -148,38 +207,49 @@ def bucket_pairs(
         skipped: int64 of shape (pairs,): for the first pair of a bucket, how many were not made.
 
     Example:
-        >>> left, right, skipped = bucket_pairs(np.array([1, 3]), 32, 8)
+        >>> left, right, skipped = bucket_pairs(np.array([1, 3]), np.array([0, 0]))
         >>> left.tolist(), right.tolist()
         ([1, 1, 2], [2, 3, 3])
     """
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
-    # Hub h of a bucket of n meets the n - 1 - h members after it.
-    reach = np.where(sizes <= all_pairs_up_to, sizes - 1, np.minimum(hubs, sizes - 1))
-    hub_count = np.maximum(reach, 0)
+    fewer = np.clip(pairs_of_hubs // np.maximum(sizes, 1), 1, hubs)
+    limit = np.where(sizes <= all_pairs_up_to, sizes, fewer)
+    other_hubs = np.minimum(limit, others)
+    hub_count = other_hubs + np.minimum(limit, sizes - others)
     bucket = np.repeat(np.arange(len(sizes)), hub_count)
-    hub = np.arange(len(bucket)) - np.repeat(np.cumsum(hub_count) - hub_count, hub_count)
-    partners = sizes[bucket] - 1 - hub
+    nth = np.arange(len(bucket)) - np.repeat(np.cumsum(hub_count) - hub_count, hub_count)
+    own = nth >= other_hubs[bucket]
+    hub = nth + np.where(own, (others - other_hubs)[bucket], 0)
+    partner = np.maximum(hub + 1, others[bucket])  # the first member that a hub meets
+    partners = sizes[bucket] - partner
     left = np.repeat(starts[bucket] + hub, partners)
     first = np.cumsum(partners) - partners
-    right = left + 1 + np.arange(len(left)) - np.repeat(first, partners)
+    right = np.repeat(starts[bucket] + partner - first, partners) + np.arange(len(left))
     made = np.bincount(bucket, weights=partners, minlength=len(sizes)).astype(np.int64)
+    wanted = sizes * (sizes - 1) // 2 - others * (others - 1) // 2
     skipped = np.zeros(len(left), np.int64)
-    opening = first[hub == 0]
-    opened = bucket[hub == 0]
-    skipped[opening] = (sizes * (sizes - 1) // 2 - made)[opened]
+    cut = (nth == 0) & (made < wanted)[bucket]
+    skipped[first[cut]] = (wanted - made)[bucket[cut]]
     return left, right, skipped
 
 
 @dataclass(frozen=True)
 class _Bucket:
-    """Candidate pairs of each bucket: all of a small one, hubs against the rest of a large one."""
+    """Candidate pairs of each bucket: all of a small one, hubs against the rest of a large one.
 
-    all_pairs_up_to: int
-    hubs: int
+    Attributes:
+        boundary: Row number from which records belong to another dataset.
+    """
+
+    boundary: int | None
 
     def __call__(self, frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> pl.DataFrame:
-        left, right, skipped = bucket_pairs(np.diff(starts), self.all_pairs_up_to, self.hubs)
         rows, priority = frame["row"].to_numpy(), frame["priority"].to_numpy()
+        others = np.zeros(len(starts) - 1, np.int64)
+        if self.boundary is not None:
+            before = np.concatenate(([0], np.cumsum(rows >= np.uint64(self.boundary))))
+            others = np.diff(before[starts])
+        left, right, skipped = bucket_pairs(np.diff(starts), others)
         return pl.DataFrame(
             {
                 "left": rows[left],
@@ -188,7 +258,7 @@ class _Bucket:
                 "right_priority": priority[right],
                 "skipped": skipped,
             },
-            schema={**_EDGES, "skipped": pl.Int64},
+            schema={**_PAIRS, "skipped": pl.Int64},
         )
 
 
@@ -198,35 +268,69 @@ class _Distinct:
 
     def __call__(self, frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> pl.DataFrame:
         once = frame.group_by("left", "right", maintain_order=True).agg(
-            pl.col("left_priority", "right_priority").first(), pl.col("skipped").sum()
+            pl.col("left_priority", "right_priority").first(),
+            pl.col("skipped").sum(),
+            (pl.col("skipped") > 0).sum().alias("cut"),
         )
-        unknown = pl.lit(None, dtype=pl.Int64)
-        return once.with_columns(unknown.alias("common"), unknown.alias("union"))
+        return once.with_columns(pl.lit(None, dtype=pl.Float64).alias("similarity"))
 
 
 @dataclass(frozen=True)
-class _Verify:
-    """The exact Jaccard similarity of every candidate pair; too small ones are left out."""
+class _Exact:
+    """The Jaccard similarity of every candidate pair; too small ones are left out."""
 
-    search: Search
+    column: str
+    threshold: float
+    sketch: Sketch
 
     def __call__(
         self, frame: pl.DataFrame, records: Batch, positions: Mapping[str, npt.NDArray[np.int64]]
     ) -> pl.DataFrame:
         common, union = jaccard(
-            *records.buffers(self.search.column),
+            *records.buffers(self.column),
             positions["left"],
             positions["right"],
-            ngram=self.search.ngram,
-            unit=self.search.unit,
+            ngram=self.sketch.ngram,
+            unit=self.sketch.unit,
         )
-        similar = common / union >= self.search.threshold
-        return frame.with_columns(
-            pl.Series("common", common, dtype=pl.Int64), pl.Series("union", union, dtype=pl.Int64)
-        ).filter(pl.Series(similar))
+        return _at_least(frame, common / union, self.threshold)
+
+
+@dataclass(frozen=True)
+class _Estimated:
+    """The share of equal positions in the signatures of every candidate pair.
+
+    Signatures are made again from the few texts that are candidates: storing them would take 128
+    bytes per document or more, and most have no candidate.
+    """
+
+    column: str
+    threshold: float
+    sketch: Sketch
+
+    def __call__(
+        self, frame: pl.DataFrame, records: Batch, positions: Mapping[str, npt.NDArray[np.int64]]
+    ) -> pl.DataFrame:
+        signature, shingles = self.sketch.signatures(records, self.column)
+        left, right = positions["left"], positions["right"]
+        equal = agreement(signature, signature, left, right)
+        # Short texts met by the hash of all their words.
+        equal[shingles[left] == 0] = self.sketch.num_perm
+        return _at_least(frame, equal / self.sketch.num_perm, self.threshold)
+
+
+def _at_least(
+    frame: pl.DataFrame, similarity: npt.NDArray[np.float64], threshold: float
+) -> pl.DataFrame:
+    measured = frame.with_columns(pl.Series("similarity", similarity, dtype=pl.Float64))
+    return measured.filter(pl.Series(similarity >= threshold))
 
 
 @dataclass(frozen=True)
 class _CountSkipped:
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.select(pl.col("skipped").sum())
+        return frame.select(
+            pl.len().alias("pairs_proposed"),
+            pl.col("cut").sum().alias("buckets_cut"),
+            pl.col("skipped").sum().alias("pairs_not_compared"),
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import polars as pl
@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datatools.errors import ConfigError, nearest
-from datatools.records import make_id
+from datatools.records import SCHEMAS, make_id, make_ids
 from datatools.steps.base import MAX_BATCH_BYTES, MAX_BATCH_ROWS, ReadLog
 from datatools.steps.ingest.columns import ColumnNames, UnusableRecordError
-from datatools.steps.ingest.frames import DocumentFrames, Row
+from datatools.steps.ingest.frames import DocumentFrames, Row, to_json
 
 __all__ = ["ArrowRows", "check_columns", "rows_per_batch"]
 
@@ -77,6 +77,67 @@ class ArrowRows:
 
     def take(self, batch: pa.RecordBatch) -> Iterator[pl.DataFrame]:
         """Yield the frames that a batch completes."""
+        frame = self._whole(batch) if batch.num_rows else None
+        if frame is None:
+            yield from self._row_by_row(batch)
+            return
+        yield from self.frames.rest()
+        self.row += batch.num_rows
+        yield frame
+
+    def _whole(self, batch: pa.RecordBatch) -> pl.DataFrame | None:
+        """Return a batch as documents, column by column, or None if a row needs a closer look.
+
+        This is what `_row_by_row` makes of a batch without surprises, ten times faster.
+        """
+        step, names = self._step, batch.schema.names
+        fields = {
+            field: name
+            for field in ("text", "url", "source", "date", "language", "license")
+            if (name := getattr(step, field)) in names
+        }
+        if len({*names}) < len(names) or len({*fields.values()}) < len(fields):
+            return None
+        offsets = range(self.row, self.row + batch.num_rows)
+        made: dict[str, pl.Series] = {}
+        try:
+            for field, name in fields.items():
+                array = _plain(batch.column(name))
+                if not _is_text(array.type):
+                    return None
+                array.validate(full=True)
+                made[field] = pl.Series(field, array)
+            rest = [name for name in names if name not in fields.values()]
+            values = {name: _values(batch.column(name)) for name in rest}
+            if any(broken for _, broken in values.values()):
+                return None
+            lines: list[str | None] = [None] * batch.num_rows
+            if rest:
+                rows = zip(*(column for column, _ in values.values()), strict=True)
+                lines = [to_json(dict(zip(rest, row, strict=True))) for row in rows]
+        except (pa.ArrowException, TypeError):
+            return None
+        if "text" not in made or made["text"].null_count():
+            return None
+        keys: Iterable[Any] = offsets
+        if step.id is not None:
+            if step.id not in values:
+                return None
+            keys = values[step.id][0]
+            if not all(type(key) is int or (type(key) is str and key) for key in keys):
+                return None
+        ids = make_ids((self._label, self._relpath), keys)
+        made["id"] = pl.Series("id", ids, pl.String)
+        made["offset"] = pl.Series("offset", offsets, pl.Int64)
+        made["meta"] = pl.Series("meta", lines, pl.String)
+        return pl.select(
+            made[name] if name in made else pl.lit(None, dtype).alias(name)
+            for name, dtype in SCHEMAS["document"].items()
+        ).with_columns(
+            pl.col("source").fill_null(self._label), origin=pl.lit(self._relpath, pl.String)
+        )
+
+    def _row_by_row(self, batch: pa.RecordBatch) -> Iterator[pl.DataFrame]:
         names = batch.schema.names
         columns = [_values(column) for column in batch.columns]
         broken = {row for _, rows in columns for row in rows}
@@ -144,12 +205,7 @@ def _values(array: pa.Array) -> tuple[list[Any], list[int]]:
     Raises:
         pyarrow.ArrowException: The column's buffers contradict each other.
     """
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary.take(array.indices)  # checks bounds, `dictionary_decode` does not
-    if pa.types.is_run_end_encoded(array.type):
-        array = pc.run_end_decode(array)
+    array = _plain(array)
     kind = array.type
     if _is_text(kind):
         return _texts(array)
@@ -162,6 +218,17 @@ def _values(array: pa.Array) -> tuple[list[Any], list[int]]:
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         return array.cast(pa.string()).to_pylist(), []
     return array.to_pylist(), []
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """Return an array's values without what they are packed in."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary.take(array.indices)  # checks bounds, `dictionary_decode` does not
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.run_end_decode(array)
+    return array
 
 
 def _texts(array: pa.Array) -> tuple[list[Any], list[int]]:

@@ -110,12 +110,31 @@ def _container(file: StoredFile, path: str) -> Container | None:
         if head.startswith(magic):
             raise UnsupportedFormatError(path, f"is {what}, not JSON Lines", hint=hint)
     name = path.lower()
+    _refuse_other_text(head, path, re.sub(r"\.(gz|zst|zstd)$", "", name))
     looks_plain = head.removeprefix(_BOM)[:1] in (b"{", b"[", b" ", b"\t", b"\r", b"\n", b"")
     if head.startswith(b"\x1f\x8b") or (name.endswith(".gz") and not looks_plain):
         return GZIP
     if is_zstd(head) or (name.endswith((".zst", ".zstd")) and not looks_plain):
         return ZstdFile.of(file)
     return None
+
+
+def _refuse_other_text(head: bytes, path: str, name: str) -> None:
+    """Refuse text of another kind, whose every line would be quarantined, by its name and start."""
+    start = head.removeprefix(_BOM).lstrip()
+    if name.endswith((".csv", ".tsv")) and not start.startswith(b"{"):
+        raise UnsupportedFormatError(
+            path,
+            "is named as CSV, not JSON Lines",
+            hint="Convert it, e.g. with `polars.read_csv(FILE).write_ndjson(OTHER)`.",
+        )
+    if name.endswith(".json") and start.startswith((b"[", b"{\n", b"{\r\n")):
+        each = "'.[]'" if start.startswith(b"[") else "."
+        raise UnsupportedFormatError(
+            path,
+            "is JSON over several lines, not JSON Lines",
+            hint=f"Write one object per line, e.g. with `jq -c {each} FILE`.",
+        )
 
 
 def _next_line(file: StoredFile, target: int) -> int:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar, Final
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final, Self
 
 import polars as pl
 import pyarrow.parquet as pq
+from pydantic import model_validator
 
-from datatools.errors import UnsupportedFormatError
+from datatools.errors import ConfigError, UnsupportedFormatError
+from datatools.records import SCHEMAS
 from datatools.steps.base import ReadLog, Unit
 from datatools.steps.ingest.arrow_rows import ArrowRows, check_columns, rows_per_batch
 from datatools.steps.ingest.columns import ColumnNames
 from datatools.steps.ingest.files import FileSource, InputFile, StoredFile, open_file, open_unit
+from datatools.steps.ingest.vector_columns import VECTOR, Vectors, check_vectors
 
 __all__ = ["ReadParquet"]
 
@@ -40,6 +43,21 @@ class ReadParquet(ColumnNames, FileSource):
     version: ClassVar[int] = 1
     libraries: ClassVar[tuple[str, ...]] = ("pyarrow",)
 
+    vectors: tuple[str, ...] = ()
+    """Columns of embeddings, lists of numbers, that stay columns of the documents, as float32, and
+    are published in the sidecar. `SemanticDedup` reads one."""
+
+    @model_validator(mode="after")
+    def _vectors_are_new(self) -> Self:
+        for name in self.vectors:
+            if name in SCHEMAS["document"]:
+                raise ConfigError("vectors", "a document has another column of this name", got=name)
+        return self
+
+    def adds(self) -> Mapping[str, pl.DataType]:
+        """Return the columns of vectors."""
+        return dict.fromkeys(self.vectors, VECTOR)
+
     def _split(self, file: InputFile) -> list[Unit]:
         with open_file(file) as stored:
             if stored.read_at(0, 4) != _MAGIC:
@@ -55,6 +73,7 @@ class ReadParquet(ColumnNames, FileSource):
             except Exception:
                 return [file.unit(0, 1)]  # reading it will say what is wrong
             check_columns(self, schema, file.path)
+            check_vectors(self.vectors, schema, file.path, self.name())
             metadata = parquet.metadata
             # Not the columns' stored sizes: asking for those of an encrypted column ends the
             # process (pyarrow 26.0.1). Each row group has its share of the file instead.
@@ -77,6 +96,7 @@ class ReadParquet(ColumnNames, FileSource):
     def read(self, unit: Unit, log: ReadLog, label: str) -> Iterator[pl.DataFrame]:
         """Yield the unit's documents; see `Source.read`."""
         rows = ArrowRows(self, unit.relpath, log, label)
+        vectors = Vectors(self.vectors)
         with open_unit(unit) as stored:
             try:
                 parquet = _open(stored)
@@ -96,7 +116,8 @@ class ReadParquet(ColumnNames, FileSource):
                         row_groups=[number],
                         use_threads=False,
                     ):
-                        yield from rows.take(batch)
+                        rest = vectors.take(rows.row, batch)
+                        yield from map(vectors.beside, rows.take(rest))
                     problem = ""
                 # Damaged pages raise anything from ArrowInvalid to MemoryError.
                 except Exception as error:
@@ -108,7 +129,7 @@ class ReadParquet(ColumnNames, FileSource):
                 if problem or missing:
                     rows.lost(missing, problem or "the footer promises another number of rows")
                 log.consumed(number, number + 1)
-            yield from rows.frames.rest()
+            yield from map(vectors.beside, rows.frames.rest())
 
 
 def _open(stored: StoredFile) -> pq.ParquetFile:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,13 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from datatools.kernels.minhash import choose_bands
+from datatools.kernels.shingles import Unit
 from datatools.kernels.unionfind import components
 from datatools.records import Kind
 from datatools.steps.base import Batch, Decisions, Global, Rows
-from datatools.steps.dedup.near_duplicates import Search
+from datatools.steps.dedup.near_duplicates import Search, Sketch
+from datatools.steps.dedup.recall import explain_recall
+from datatools.steps.dedup.survivor import Priority
 
 __all__ = ["GroupPrompts"]
 
@@ -43,9 +46,9 @@ class GroupPrompts(Global):
     makes larger groups."""
     ngram: int = Field(5, ge=1, le=64)
     """Tokens per shingle. Raising it makes small edits count more."""
-    unit: Literal["word", "char"] = "char"
-    """Whether a token is a word or a character. Characters suit short questions and Korean, whose
-    particles change words."""
+    unit: Unit = "char"
+    """What a token is: a `word`, a `char`, or `auto`; see `MinHashDedup`. Characters suit
+    short questions and Korean, whose particles change words."""
     num_perm: int = Field(128, ge=16, le=4096)
     """Permutations, the length of a signature."""
 
@@ -53,6 +56,10 @@ class GroupPrompts(Global):
     def _can_be_found(self) -> Self:
         choose_bands(self.threshold, self.num_perm)  # refuses what no choice of bands finds
         return self
+
+    def explains(self) -> Sequence[str]:
+        """Return the bands and rows that follow from the threshold, and what they find."""
+        return explain_recall(self.threshold, self.num_perm)
 
     def reads(self) -> frozenset[str]:
         """Return the question column."""
@@ -67,11 +74,8 @@ class GroupPrompts(Global):
         search = Search(
             column="question",
             threshold=self.threshold,
-            ngram=self.ngram,
-            unit=self.unit,
-            num_perm=self.num_perm,
-            seed=rows.context.seed,
-            longest_first=False,
+            sketch=Sketch(self.ngram, self.unit, self.num_perm, rows.context.seed),
+            priority=Priority("first"),
         )
         edges, candidates = search.pairs(rows)
         roots = edges.reduce(_Components(), name="components")
@@ -81,11 +85,7 @@ class GroupPrompts(Global):
             .join(named, "row", how="left", name="groups")
             .group_by("row", _Named(), name="name groups")
         )
-        return Decisions(
-            table,
-            dict(self.adds()),
-            notes={"pairs_not_compared": search.skipped(candidates)},
-        )
+        return Decisions(table, dict(self.adds()), notes=search.notes(candidates))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 import json
+import re
 
 import polars as pl
 import pytest
@@ -156,7 +157,7 @@ def test_the_result_does_not_depend_on_shards_or_memory(tmp_path):
     }.items():
         kept, step, _ = pipeline(tmp_path, name, texts, **settings)
         assert kept == expected
-        assert step["notes"] == {"pairs_not_compared": 0}
+        assert step["notes"]["pairs_not_compared"] == step["notes"]["buckets_cut"] == 0
 
 
 def test_a_bucket_of_one_template_is_capped_and_what_was_not_compared_is_counted(tmp_path):
@@ -179,3 +180,69 @@ def test_a_bucket_of_one_template_is_capped_and_what_was_not_compared_is_counted
 def test_a_threshold_that_no_bands_can_find_is_refused_before_anything_runs(step):
     with pytest.raises(ConfigError, match=r"no bands of \d+ permutations reach a recall of 0.98"):
         MinHashDedup(**step)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"compatible": "datasketch", "unit": "char"}, "datasketch signatures are made of words"),
+        ({"shingle_hash": "xxh32"}, "is read only with `compatible: datasketch`"),
+    ],
+)
+def test_what_another_librarys_signatures_cannot_be_is_refused(step, message):
+    with pytest.raises(ConfigError, match=message):
+        MinHashDedup(**step)
+
+
+# --------------------------------------------------------------------------------------------------
+# Signatures of another library
+
+
+def test_an_index_that_datasketch_built_finds_what_our_signatures_ask_for():
+    datasketch = pytest.importorskip("datasketch")
+    texts = [
+        "the quick brown fox jumps over the lazy dog and runs into the green wood",
+        "우리는 오늘 학교에 가서 책을 읽고 친구와 오래 이야기를 나누었다 그리고 집에 왔다",
+    ]
+    index = datasketch.MinHashLSH(threshold=0.8, num_perm=128)
+    for text in texts:
+        words = re.findall(r"\w+", text.lower())
+        sketch = datasketch.MinHash(num_perm=128)
+        for i in range(len(words) - 4):
+            sketch.update(" ".join(words[i : i + 5]).encode())
+        index.insert(text, sketch)
+    asked = pl.Series([text.upper() + "!" for text in texts])
+    step = MinHashDedup(compatible="datasketch")
+    for text, row in zip(texts, step.signatures(asked), strict=True):
+        ours = datasketch.MinHash(num_perm=128, hashvalues=row, scheme="affine32")
+        assert index.query(ours) == [text]
+
+
+@pytest.mark.parametrize("compatible", ["datasketch", "datatrove"])
+@pytest.mark.parametrize("verify", ["exact", "signature"])
+def test_the_signatures_of_another_library_find_the_same_duplicates(compatible, verify):
+    texts = corpus(seed=18, families=20)
+    truth = similar_pairs(texts, 0.8)
+    _, gone = deduped(texts, compatible=compatible, verify=verify)
+    assert len(gone) >= 10
+    if verify == "exact":
+        assert all(tuple(sorted((a, b))) in truth for a, (b, _) in gone.items())
+
+
+def test_verification_by_signatures_tells_the_share_of_equal_positions():
+    texts = corpus(seed=19, families=20)
+    step = MinHashDedup(verify="signature")
+    signatures = step.signatures(pl.Series(texts), seed=0)
+    _, gone = deduped(texts, verify="signature")
+    assert gone
+    for removed, (survivor, told) in gone.items():
+        assert told == round(float((signatures[removed] == signatures[survivor]).mean()), 4) >= 0.8
+
+
+def test_letters_as_tokens_see_through_korean_particles():
+    words = ["학교", "친구", "도서관", "이야기", "저녁", "버스", "우산", "창문", "편지", "바다"]
+    words += ["고양이", "기차", "사과", "시장"]
+    one = " ".join(f"{word}에서 우리는 만났다" for word in words)
+    two = one.replace("도서관에서", "도서관에는").replace("바다에서", "바다에는")
+    assert deduped([one, two], unit="word")[0] == [0, 1]
+    assert deduped([one, two], unit="auto")[0] == [0]

@@ -7,19 +7,27 @@ from hypothesis import strategies as st
 from slow_similarity import corpus, similar_pairs
 from stored_rows import rows_of
 
-from datatools.steps.dedup.near_duplicates import ALL_PAIRS_UP_TO, HUBS, Search, bucket_pairs
+from datatools.steps.dedup.near_duplicates import (
+    Search,
+    Sketch,
+    bucket_pairs,
+)
+from datatools.steps.dedup.survivor import Priority
 
 # --------------------------------------------------------------------------------------------------
 # Pairs of a bucket
 
 
-def slow_pairs(sizes, all_pairs_up_to, hubs):
+def slow_pairs(buckets, all_pairs_up_to, hubs, pairs_of_hubs):
     """Return the pairs, bucket by bucket, and how many of each bucket were not made."""
     pairs, skipped, start = [], [], 0
-    for size in sizes:
+    for size, others in buckets:
         members = range(start, start + size)
-        whole = list(itertools.combinations(members, 2))
-        made = whole if size <= all_pairs_up_to else [p for p in whole if p[0] - start < hubs]
+        own = start + others
+        whole = [pair for pair in itertools.combinations(members, 2) if pair[1] >= own]
+        n = max(1, min(hubs, pairs_of_hubs // max(size, 1)))
+        chosen = [*range(start, own)[:n], *range(own, start + size)[:n]]
+        made = whole if size <= all_pairs_up_to else [p for p in whole if p[0] in chosen]
         pairs += made
         skipped += [len(whole) - len(made)] + [0] * (len(made) - 1) if made else []
         start += size
@@ -27,23 +35,28 @@ def slow_pairs(sizes, all_pairs_up_to, hubs):
 
 
 @given(
-    sizes=st.lists(st.integers(0, 12), max_size=8),
+    buckets=st.lists(
+        st.integers(0, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), max_size=8
+    ),
     all_pairs_up_to=st.integers(1, 8),
     hubs=st.integers(1, 4),
+    pairs_of_hubs=st.integers(1, 40),
 )
-def test_pairs_are_those_made_one_by_one(sizes, all_pairs_up_to, hubs):
-    left, right, skipped = bucket_pairs(np.array(sizes, dtype=np.int64), all_pairs_up_to, hubs)
-    pairs, expected = slow_pairs(sizes, all_pairs_up_to, hubs)
+def test_pairs_are_those_made_one_by_one(buckets, all_pairs_up_to, hubs, pairs_of_hubs):
+    sizes, others = np.array(buckets, dtype=np.int64).reshape(-1, 2).T
+    limits = all_pairs_up_to, hubs, pairs_of_hubs
+    left, right, skipped = bucket_pairs(sizes, others, *limits)
+    pairs, expected = slow_pairs(buckets, *limits)
     assert list(zip(left.tolist(), right.tolist(), strict=True)) == pairs
     assert skipped.tolist() == expected
 
 
-def test_a_bucket_of_a_million_makes_eight_million_pairs_and_says_what_it_left_out():
-    left, right, skipped = bucket_pairs(np.array([10**6]), ALL_PAIRS_UP_TO, HUBS)
-    made = sum(10**6 - 1 - hub for hub in range(HUBS))
+def test_a_bucket_of_a_million_makes_two_million_pairs_and_says_what_it_left_out():
+    left, right, skipped = bucket_pairs(np.array([10**6]), np.array([0]))
+    made = sum(10**6 - 1 - hub for hub in range(2))
     assert len(left) == len(right) == made
     assert skipped.sum() == 10**6 * (10**6 - 1) // 2 - made
-    assert set(np.unique(left).tolist()) == set(range(HUBS))
+    assert set(np.unique(left).tolist()) == {0, 1}
 
 
 # --------------------------------------------------------------------------------------------------
@@ -51,16 +64,10 @@ def test_a_bucket_of_a_million_makes_eight_million_pairs_and_says_what_it_left_o
 
 
 def search(**settings):
-    usual = {
-        "column": "text",
-        "threshold": 0.8,
-        "ngram": 5,
-        "unit": "word",
-        "num_perm": 128,
-        "seed": 0,
-        "longest_first": False,
-    }
-    return Search(**{**usual, **settings})
+    sketch = {"ngram": 5, "unit": "word", "num_perm": 128, "seed": 0}
+    sketch = Sketch(**{name: settings.pop(name, usual) for name, usual in sketch.items()})
+    usual = {"column": "text", "threshold": 0.8, "priority": Priority("first")}
+    return Search(sketch=sketch, **{**usual, **settings})
 
 
 def found_pairs(root, texts, searching, shards=3, memory=10**9):
@@ -74,13 +81,11 @@ def found_pairs(root, texts, searching, shards=3, memory=10**9):
         return (row >> 32) * size + (row & 0xFFFFFFFF)
 
     pairs = {
-        tuple(sorted((position(left), position(right)))): common / union
-        for left, right, common, union in frame.select(
-            "left", "right", "common", "union"
-        ).iter_rows()
+        tuple(sorted((position(left), position(right)))): similarity
+        for left, right, similarity in frame.select("left", "right", "similarity").iter_rows()
     }
     assert len(pairs) == frame.height, "a pair was told twice"
-    return pairs, searching.skipped(candidates)
+    return pairs, searching.notes(candidates)["pairs_not_compared"]
 
 
 @pytest.mark.parametrize(
@@ -112,11 +117,11 @@ def test_the_pairs_do_not_depend_on_shards_or_memory(tmp_path):
 
 def test_the_better_record_of_a_pair_is_on_the_left(tmp_path):
     texts = corpus(seed=3, families=12)
-    for longest_first in (False, True):
-        edges, _ = search(longest_first=longest_first).pairs(rows_of(tmp_path, [texts]))
+    for rule in ("first", "longest"):
+        edges, _ = search(priority=Priority(rule)).pairs(rows_of(tmp_path, [texts]))
         for left, right in edges.collect().select("left", "right").iter_rows():
             sizes = len(texts[left].encode()), len(texts[right].encode())
-            if longest_first:
+            if rule == "longest":
                 assert (-sizes[0], left) < (-sizes[1], right)
             else:
                 assert left < right
@@ -141,10 +146,10 @@ def test_short_texts_meet_by_their_words_and_nothing_else(tmp_path):
 
 def test_without_verification_pairs_have_no_similarity(tmp_path):
     texts = corpus(seed=4, families=8)
-    edges, candidates = search(verify=False).pairs(rows_of(tmp_path, [texts]))
+    edges, candidates = search(verify="none").pairs(rows_of(tmp_path, [texts]))
     frame = edges.collect()
     assert frame.height == candidates.collect().height
-    assert frame["common"].null_count() == frame.height
+    assert frame["similarity"].null_count() == frame.height
     verified, _ = search().pairs(rows_of(tmp_path, [texts]))
     pairs = set(frame.select("left", "right").rows())
     assert set(verified.collect().select("left", "right").rows()) <= pairs

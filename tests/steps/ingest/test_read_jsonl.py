@@ -329,6 +329,27 @@ def test_other_kinds_of_files_are_refused_with_what_they_are(data, message, json
         ReadJsonl(paths=jsonl(data)).units()
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.csv", "id,text\n1,한국어\n", r"named as CSV, not JSON Lines\. Convert it"),
+        ("a.CSV", "\ufeffid,text\n1,one\n", "named as CSV"),
+        ("a.tsv.gz", "id\ttext\n1\tone\n", "named as CSV"),
+        ("a.json", '[\n  {"text": "하나"}\n]\n', r"JSON over several lines.*jq -c '\.\[\]' FILE"),
+        ("a.json", '{\n  "text": "one"\n}\n', r"JSON over several lines.*jq -c \. FILE"),
+    ],
+)
+def test_text_that_is_not_json_lines_is_refused_with_what_to_do(name, data, message, jsonl):
+    stored = data.encode()
+    with pytest.raises(UnsupportedFormatError, match=message):
+        ReadJsonl(paths=jsonl(gz(stored) if name.endswith(".gz") else stored, name)).units()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json"])
+def test_json_lines_are_read_whatever_their_name_is(name, jsonl, read_all):
+    assert len(read_all(ReadJsonl(paths=jsonl(LINES, name))).rows) == 400
+
+
 def test_compression_is_known_by_content_and_a_damaged_beginning_by_name(jsonl, read_all):
     assert len(read_all(ReadJsonl(paths=jsonl(gz(LINES), "misnamed.jsonl"))).rows) == 400
     assert len(read_all(ReadJsonl(paths=jsonl(LINES, "misnamed.jsonl.gz"))).rows) == 400
