@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from datatools.dataset import open_dataset
     from datatools.dedup_index import DedupIndex
     from datatools.errors import DatatoolsError
-    from datatools.explaining import explain
+    from datatools.inquiry.explaining import explain
+    from datatools.inquiry.verifying import verify
+    from datatools.job.planning import plan
+    from datatools.job.running import run
     from datatools.judge.compare import compare
-    from datatools.pipeline import (
+    from datatools.pipeline.definition import (
         Dataset,
         Pipeline,
         RunSettings,
@@ -30,27 +33,24 @@ if TYPE_CHECKING:
         ValidateSettings,
         load_pipeline,
     )
-    from datatools.planning import plan
-    from datatools.running import run
-    from datatools.verifying import verify
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Dataset": "pipeline",
+    "Dataset": "pipeline.definition",
     "DatatoolsError": "errors",
     "DedupIndex": "dedup_index",
-    "Pipeline": "pipeline",
-    "RunSettings": "pipeline",
-    "TrainSettings": "pipeline",
-    "ValidateSettings": "pipeline",
+    "Pipeline": "pipeline.definition",
+    "RunSettings": "pipeline.definition",
+    "TrainSettings": "pipeline.definition",
+    "ValidateSettings": "pipeline.definition",
     "compare": "judge.compare",
-    "explain": "explaining",
-    "load_pipeline": "pipeline",
+    "explain": "inquiry.explaining",
+    "load_pipeline": "pipeline.definition",
     "open_dataset": "dataset",
-    "plan": "planning",
-    "run": "running",
-    "verify": "verifying",
+    "plan": "job.planning",
+    "run": "job.running",
+    "verify": "inquiry.verifying",
 }
 
 __all__ = [

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from datatools.engine.ledger import StepCounts, emptied_by
 from datatools.errors import ConfigError, DataError, IntegrityError, nearest, suggestion
-from datatools.outputs import dataset_at_hand
+from datatools.outputs.addresses import dataset_at_hand
 
 __all__ = ["Dataset", "ShardFile", "open_dataset"]
 

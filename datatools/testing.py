@@ -37,6 +37,7 @@ from datatools.engine.store import read_part, write_part
 from datatools.engine.tasks import BYTES, SourceTask, TaskEnv
 from datatools.engine.view import View
 from datatools.errors import ConfigError
+from datatools.pipeline.strict_yaml import parse
 from datatools.records import SCHEMAS, Kind, conform
 from datatools.steps.base import (
     Context,
@@ -48,7 +49,6 @@ from datatools.steps.base import (
     Step,
     Transform,
 )
-from datatools.strict_yaml import parse
 
 __all__ = ["check_step", "nasty_records"]
 

@@ -7,7 +7,7 @@ import toys
 from jobs import dataset, job
 
 from datatools import Pipeline
-from datatools.pipeline import TrainSettings, ValidateSettings
+from datatools.pipeline.definition import TrainSettings, ValidateSettings
 
 
 def count_calls(monkeypatch):

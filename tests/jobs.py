@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from datatools.pipeline import Dataset, Pipeline, RunSettings
-from datatools.running import RunResult, run
+from datatools.job.running import RunResult, run
+from datatools.pipeline.definition import Dataset, Pipeline, RunSettings
 
 # Korean and English, a comment, a bad line, an undefined length, a record that a step drops and one
 # that a step quarantines: every way out of a pipeline in eleven lines.

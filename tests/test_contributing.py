@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from datatools import load_pipeline, run, verify
-from datatools.schema import pipeline_schema
+from datatools.pipeline.schema import pipeline_schema
 from datatools.testing import check_step
 
 ROOT = Path(__file__).resolve().parents[1]

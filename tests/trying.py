@@ -16,7 +16,7 @@ from jobs import dataset, job
 
 from datatools import steps, verify
 from datatools.errors import DatatoolsError
-from datatools.running import run
+from datatools.job.running import run
 
 
 def attempt(reader: str, path: str, folder: Path) -> dict[str, object]:

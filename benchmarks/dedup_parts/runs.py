@@ -64,7 +64,9 @@ def run_ours(
         "  docs:",
         "    steps:",
         *(f"      - {step}" for step in steps),
-        f"run: {{workers: {workers}, on_input_error: quarantine, max_quarantine_fraction: 1}}",
+        # One core is one process: a second one would only import everything again.
+        f"run: {{executor: {'inline' if workers == 1 else 'processes'}, workers: {workers}, "
+        "on_input_error: quarantine, max_quarantine_fraction: 1}",
         f"output: {out}",
     ]
     pipeline = out.with_suffix(".yaml")

@@ -40,7 +40,7 @@ def command(
     from datatools.errors import ConfigError
     from datatools.judge.compare import measure
     from datatools.judge.decision import recompute
-    from datatools.outputs import dataset_at_hand
+    from datatools.outputs.addresses import dataset_at_hand
 
     one, other = dataset_at_hand(before), dataset_at_hand(after)
     if one.resolve() == other.resolve():

@@ -10,8 +10,8 @@ import click
 from datatools.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from datatools.explaining import Station
-    from datatools.replacing import Difference, Replaced, Survivor
+    from datatools.inquiry.explaining import Station
+    from datatools.inquiry.replacing import Difference, Replaced, Survivor
 
 __all__ = ["command"]
 
@@ -31,7 +31,7 @@ def command(output: str, record: str, as_json: bool) -> int:
     """
     import orjson
 
-    from datatools.explaining import explain
+    from datatools.inquiry.explaining import explain
 
     life = explain(output, record)
     if as_json:

@@ -15,8 +15,8 @@ __all__ = ["command"]
 )
 def command(output: str, everything: bool, limit: str | None) -> int:
     """Remove stages from OUTPUT's cache that the last run did not use."""
-    from datatools.cache import collect
     from datatools.errors import ConfigError
+    from datatools.job.cache import collect
     from datatools.sizes import parse_size
 
     try:

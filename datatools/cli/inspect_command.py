@@ -113,7 +113,7 @@ def _show(record: dict[str, Any]) -> None:
 
 
 def _show_mask(messages: list[dict[str, Any]]) -> None:
-    from datatools.templates import load_template
+    from datatools.chat.templates import load_template
 
     rendered = load_template("chatml").render(messages)
     position = 0

@@ -13,8 +13,8 @@ import orjson
 from datatools.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from datatools.forecasting import Forecast
-    from datatools.planning import Plan, PlannedDataset
+    from datatools.job.forecasting import Forecast
+    from datatools.job.planning import Plan, PlannedDataset
 
 __all__ = ["command"]
 
@@ -53,10 +53,10 @@ def command(
     """
     import dataclasses
 
-    from datatools.forecasting import forecast
-    from datatools.pipeline import load_pipeline
-    from datatools.planning import plan
-    from datatools.running import resolved as resolve
+    from datatools.job.forecasting import forecast
+    from datatools.job.planning import plan
+    from datatools.job.running import resolved as resolve
+    from datatools.pipeline.definition import load_pipeline
 
     loaded = load_pipeline(pipeline, settings)
     if resolved:

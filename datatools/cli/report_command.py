@@ -11,7 +11,7 @@ __all__ = ["command"]
 @click.argument("output")
 def command(output: str) -> int:
     """Write OUTPUT/report.html again from what a run left there."""
-    from datatools.outputs import output_at
+    from datatools.outputs.addresses import output_at
     from datatools.report.build import write_report
 
     there = output_at(output)

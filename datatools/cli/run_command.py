@@ -13,7 +13,7 @@ from datatools.cli.progress import ShownProgress, echo_notes, echo_problems
 from datatools.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from datatools.running import RunResult
+    from datatools.job.running import RunResult
 
 __all__ = ["command"]
 
@@ -55,8 +55,8 @@ def command(
     What an earlier run finished is kept; the same command goes on from there.
     """
     from datatools.engine.progress import Silent
-    from datatools.pipeline import load_pipeline
-    from datatools.running import run
+    from datatools.job.running import run
+    from datatools.pipeline.definition import load_pipeline
 
     loaded = load_pipeline(pipeline, settings)
     if quiet:

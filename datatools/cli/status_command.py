@@ -18,7 +18,7 @@ def command(output: str, as_json: bool) -> int:
     import orjson
 
     from datatools.errors import DataError, IntegrityError
-    from datatools.outputs import output_at
+    from datatools.outputs.addresses import output_at
 
     store = output_at(output).store
     try:

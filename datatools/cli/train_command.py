@@ -59,7 +59,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Train on the datasets published in OUTPUT; models go to OUTPUT/models."""
-    from datatools.outputs import output_at
+    from datatools.outputs.addresses import output_at
     from datatools.train.api import DEFAULT_PROBES, train_all
     from datatools.train.results import as_json as to_json
 

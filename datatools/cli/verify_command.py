@@ -17,7 +17,7 @@ def command(output: str, as_json: bool) -> int:
     """Hash every published file of OUTPUT again and add every ledger again."""
     import orjson
 
-    from datatools.verifying import verify
+    from datatools.inquiry.verifying import verify
 
     found = verify(output)
     if as_json:

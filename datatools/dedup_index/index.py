@@ -25,7 +25,7 @@ from datatools.engine.chain import split_batches
 from datatools.engine.store import digest
 from datatools.errors import ConfigError, DataError, IntegrityError
 from datatools.kernels.shingles import Unit
-from datatools.outputs import dataset_at_hand
+from datatools.outputs.addresses import dataset_at_hand
 from datatools.steps.base import MAX_BATCH_ROWS, Batch
 
 __all__ = ["BUCKET", "Added", "DedupIndex", "Description", "Found"]

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datatools.errors import DataError, IntegrityError
+from datatools.inquiry.verifying import left_over, published
 from datatools.report.fates import FATES
 from datatools.report.load import load_report
 from datatools.report.page import render
-from datatools.verifying import left_over, published
 
 __all__ = ["write_report"]
 

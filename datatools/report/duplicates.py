@@ -17,12 +17,12 @@ import polars as pl
 
 from datatools.dataset import Dataset, open_dataset
 from datatools.errors import DatatoolsError
-from datatools.evidence import replaced_records
+from datatools.inquiry.evidence import replaced_records
+from datatools.inquiry.verifying import published
 from datatools.report.diff import compare_beginnings
 from datatools.report.fates import FATES
 from datatools.report.histograms import histogram_of
 from datatools.report.model import Across, Cluster, Clusters, Difference, Histogram, SizeCount
-from datatools.verifying import published
 
 __all__ = ["PREVIEW_CHARACTERS", "clusters"]
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from datatools.dataset import Dataset, open_dataset
 from datatools.engine.rule_counts import RuleCount
 from datatools.errors import DataError, DatatoolsError
+from datatools.inquiry.verifying import left_over, published
 from datatools.judge.verdict import Verdict
 from datatools.records import KINDS
 from datatools.report import fates, shards
@@ -35,7 +36,6 @@ from datatools.report.model import (
 )
 from datatools.report.planted import find_truth, judge_planted
 from datatools.report.training import Training
-from datatools.verifying import left_over, published
 
 __all__ = ["load_report"]
 

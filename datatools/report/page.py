@@ -22,7 +22,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from datatools.remarks import large_buckets
+from datatools.job.remarks import large_buckets
 from datatools.report import drawings, quantities
 from datatools.report.model import ReportData
 from datatools.report.visible import cut, script_language, visible

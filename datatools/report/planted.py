@@ -30,11 +30,11 @@ from typing import Any, Final
 
 import polars as pl
 
+from datatools.chat.templates import SPECIAL_TOKENS, find_special_token
 from datatools.dataset import Dataset
 from datatools.errors import DataError
 from datatools.report.fates import FATES
 from datatools.report.model import APART, DatasetFacts, DefectCount, Planted, PlantedMiss
-from datatools.templates import SPECIAL_TOKENS, find_special_token
 
 __all__ = ["find_truth", "judge_planted"]
 

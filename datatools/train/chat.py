@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from datatools.chat.templates import ChatTemplate, Message, load_template
 from datatools.errors import DataError
-from datatools.templates import ChatTemplate, Message, load_template
 from datatools.train.tokenizer import SPECIAL_TOKENS, Tokenizer
 
 __all__ = ["TEMPLATE_NAME", "encode_conversations", "encode_pair_side", "template"]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from datatools.templates import Message
+from datatools.chat.templates import Message
 from datatools.train.chat import encode_conversations
 from datatools.train.data import Pairs, windows
 from datatools.train.model import Decoder, RewardModel

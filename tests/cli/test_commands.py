@@ -58,6 +58,8 @@ def test_every_option_that_the_docs_name_with_a_command_is_one_of_it():
             if name not in COMMANDS:
                 continue
             command = importlib.import_module(f"datatools.cli.{name}_command").command
+            # `datatools index add …`: the options are the subcommand's.
+            command = getattr(command, "commands", {}).get((rest.split() or [""])[0], command)
             known = {opt for parameter in command.params for opt in parameter.opts} | {"--help"}
             named = set(re.findall(r"--[\w-]+", rest))
             assert named <= known, f"{page.name}: datatools {name}{rest}"

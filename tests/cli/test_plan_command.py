@@ -6,7 +6,7 @@ import pytest
 from calling import PIPELINE, write_pipeline
 
 from datatools.cli import plan_command
-from datatools.forecasting import ConclusionForecast, Forecast
+from datatools.job.forecasting import ConclusionForecast, Forecast
 
 WHOLE = PIPELINE.replace(
     "      - ExactDedup\n", "      - ExactDedup\n      - MinHashDedup\n"
@@ -88,7 +88,7 @@ FORECAST = Forecast(
 def test_a_forecast_tells_each_part_and_the_total_with_where_it_comes_from(
     datatools, made, monkeypatch
 ):
-    monkeypatch.setattr("datatools.forecasting.forecast", lambda pipeline: FORECAST)
+    monkeypatch.setattr("datatools.job.forecasting.forecast", lambda pipeline: FORECAST)
     called = datatools("plan", made[0], "--forecast")
     assert called.code == 0
     told = called.out.partition("forecast of a run of everything, with nothing cached\n")[2]

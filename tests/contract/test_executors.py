@@ -12,8 +12,9 @@ import pytest
 import toys
 from jobs import dataset, published, run_job, write_lines
 
-from datatools import running, steps, verify
+from datatools import steps, verify
 from datatools.engine.executors.inline import InlineExecutor
+from datatools.job import running
 
 TESTS = Path(__file__).resolve().parents[1]
 

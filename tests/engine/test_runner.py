@@ -15,12 +15,12 @@ import toys
 from jobs import dataset, job, published, ran, run_job, write_lines
 
 from datatools import steps, verify
-from datatools.cache import collect
 from datatools.engine import plan
 from datatools.engine.ledger import StepCounts
 from datatools.engine.lock import held
 from datatools.errors import ConfigError, DataError, IntegrityError, OutputHeldError
-from datatools.running import run
+from datatools.job.cache import collect
+from datatools.job.running import run
 
 TESTS = Path(__file__).resolve().parents[1]
 

@@ -11,8 +11,8 @@ from jobs import dataset, published, ran, run_job
 from datatools import verify
 from datatools.engine.progress import Silent
 from datatools.errors import DataError
+from datatools.job.running import run
 from datatools.report.build import write_report
-from datatools.running import run
 
 LINES = ["a line of English", "한국어 문서 한 줄", "drop me now", "one", "빠른 갈색 여우"]
 

@@ -1,6 +1,6 @@
 """Conversations -> text for a model: a chat template, and which characters the loss covers.
 
-Owns: whether a conversation can be rendered at all. Refuses: rendering (see `datatools.templates`).
+Owns: whether a conversation can be rendered at all. Refuses: rendering (see `chat.templates`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from typing import Any, ClassVar, Final
 import polars as pl
 from pydantic import field_validator
 
+from datatools.chat.sandbox import ConversationRefusedError, TemplateLimitError
+from datatools.chat.templates import (
+    BUILTIN,
+    ChatTemplate,
+    Rendered,
+    find_special_token,
+    load_template,
+)
 from datatools.errors import nearest
 from datatools.records import Kind
-from datatools.sandbox import ConversationRefusedError, TemplateLimitError
 from datatools.steps.base import Batch, Context, Map, Mapped
 from datatools.steps.reading import is_blank
-from datatools.templates import BUILTIN, ChatTemplate, Rendered, find_special_token, load_template
 
 __all__ = ["FormatChat"]
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
+from datatools.chat.templates import SPECIAL_TOKENS, find_special_token
 from datatools.records import Kind
 from datatools.steps.base import Batch, Context, Map, Mapped
 from datatools.steps.reading import is_blank, reading_form
-from datatools.templates import SPECIAL_TOKENS, find_special_token
 
 __all__ = ["PairChecks", "edits_within"]
 

@@ -130,7 +130,7 @@ def tokenizer():
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from datatools.templates import load_template
+    from datatools.chat.templates import load_template
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -220,7 +220,7 @@ def test_sft_trains_on_the_files_with_the_mask_of_our_template(
     from transformers import Qwen3ForCausalLM
     from trl import SFTConfig, SFTTrainer
 
-    from datatools.templates import load_template, tokens
+    from datatools.chat.templates import load_template, tokens
 
     trainer = SFTTrainer(
         model=Qwen3ForCausalLM(config),

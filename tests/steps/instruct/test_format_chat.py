@@ -2,11 +2,11 @@ import polars as pl
 import pydantic
 import pytest
 
+from datatools.chat.templates import BUILTIN, SPECIAL_TOKENS, load_template
 from datatools.errors import ConfigError
 from datatools.records import SCHEMAS
 from datatools.steps.base import Batch, Context
 from datatools.steps.instruct.format_chat import FormatChat
-from datatools.templates import BUILTIN, SPECIAL_TOKENS, load_template
 
 MESSAGES = SCHEMAS["conversation"]["messages"]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jobs import dataset, job, run_job
 
 from datatools import steps
-from datatools.running import run
+from datatools.job.running import run
 from datatools.steps.shape.split import Split
 
 

@@ -1,0 +1,1 @@
+"""Chat templates: from messages to text and a loss mask, safely."""
