@@ -6,6 +6,11 @@ from datatools.kernels.minhash import choose_bands, predicted_recall
 
 __all__ = ["explain_recall"]
 
+BYTES_PER_KEY = 24
+"""A band's key, the row and its priority."""
+BYTES_PER_PAIR = 40
+"""Two rows, their priorities and the similarity."""
+
 
 def explain_recall(threshold: float, num_perm: int) -> list[str]:
     """Return the bands and rows that follow from a threshold, and the share of pairs they find.
@@ -17,8 +22,8 @@ def explain_recall(threshold: float, num_perm: int) -> list[str]:
         num_perm: Length of a signature.
 
     Returns:
-        Two lines: the choice, and the predicted recall from two tenths below the threshold to two
-        tenths above it.
+        Three lines: the choice, the predicted recall from two tenths below the threshold to two
+        tenths above it, and the temporary disk per document.
 
     Raises:
         ConfigError: No choice of bands finds pairs at the threshold.
@@ -28,6 +33,7 @@ def explain_recall(threshold: float, num_perm: int) -> list[str]:
         ...     print(line)
         17 bands x 7 rows, 119 of 128 permutations
         predicted recall: 38% at similarity 0.6, 77% at 0.7, 98% at 0.8, >99% at 0.9, 100% at 1
+        temporary tables: up to 408 bytes per document before compression, and 40 per pair compared
     """
     bands, rows = choose_bands(threshold, num_perm)
     places = [round(threshold + tenths / 10, 4) for tenths in (-2, -1, 0, 1, 2)]
@@ -37,6 +43,8 @@ def explain_recall(threshold: float, num_perm: int) -> list[str]:
     return [
         f"{bands} bands x {rows} rows, {bands * rows} of {num_perm} permutations",
         f"predicted recall: {share} at similarity {first}{rest}",
+        f"temporary tables: up to {bands * BYTES_PER_KEY} bytes per document before compression, "
+        f"and {BYTES_PER_PAIR} per pair compared",
     ]
 
 

@@ -10,8 +10,9 @@ from datatools.steps.dedup.recall import explain_recall
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.8, 0.95, 1.0])
 def test_the_recall_told_is_that_of_the_bands_told(threshold):
-    choice, recall = explain_recall(threshold, 128)
+    choice, recall, disk = explain_recall(threshold, 128)
     bands, rows = map(int, re.match(r"(\d+) bands x (\d+) rows", choice).groups())
+    assert f"up to {24 * bands} bytes" in disk
     found = re.findall(r"(>?)(\d+)% at (?:similarity )?([\d.]+)", recall)
     assert len(found) >= 3
     for more, percent, similarity in found:
@@ -23,7 +24,7 @@ def test_the_recall_told_is_that_of_the_bands_told(threshold):
 
 
 def test_only_certainty_is_told_as_100_percent():
-    _, recall = explain_recall(0.8, 128)
+    _, recall, _ = explain_recall(0.8, 128)
     assert recall.endswith(">99% at 0.9, 100% at 1")
 
 
