@@ -6,8 +6,10 @@
 #   PYTHON=python3.12                 the interpreter the environment is made with
 #   TORCH_FLAGS="--index-url URL"     where pip finds torch, e.g. PyTorch's index of CPU builds; without
 #                                     it Linux on x86-64 downloads the CUDA build (several GB)
+#   PARALLEL=                         how the tests are spread over processes; nothing is one process
 PYTHON ?= python3
 VENV ?= .venv
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 TORCH_FLAGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -34,7 +36,7 @@ quickstart: $(VENV)/.core
 	@echo "Look at out/quickstart/report.html; the datasets are beside it."
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(PARALLEL)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Fixtures for every test: the real data beside the checkout, and outputs at a URL."""
 
+import signal
 import uuid
 from pathlib import Path
 
@@ -14,17 +15,24 @@ settings.load_profile("datatools")
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
+# A shell ignores Ctrl-C for what it starts in the background, and so would every program that a
+# test starts. With a handler here theirs is the usual one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header(config):
+    """Say once that tests of real data are left out."""
+    return [] if SHARED.is_dir() else [f"tests of real data are left out: there is no {SHARED}"]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Leave out tests of real data where there is none, and say so once."""
+    """Leave out tests of real data where there is none."""
     gone = [item for item in items if item.get_closest_marker("shared")]
     if SHARED.is_dir() or not gone:
         return
     config.hook.pytest_deselected(items=gone)
     items[:] = [item for item in items if not item.get_closest_marker("shared")]
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line(f"left out {len(gone)} tests of real data: there is no {SHARED}")
 
 
 @pytest.fixture(scope="session")

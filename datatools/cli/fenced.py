@@ -24,6 +24,7 @@ def echo_fenced(fence: Mapping[str, Any], manifest: str) -> None:
         return
     echo(f"      quarantined by the fence: {total:,}")
     for one in records[:SHOWN]:
-        echo(f"        {one['id']}  {one['step']}  {one['reason']}: {one['detail']}")
+        detail = " ".join(str(one["detail"]).split())  # what a parser raises may have lines
+        echo(f"        {one['id']}  {one['step']}  {one['reason']}: {detail}")
     if total > SHOWN:
         echo(f"        ... and {total - SHOWN:,} more, see `fence` in {manifest}")

@@ -1,7 +1,8 @@
 """`datatools`: the commands, and the one place that turns errors into exits.
 
 stdout is data, stderr is progress and messages. Exit codes: 0 ok, 1 a failed check or a data error,
-2 usage or configuration, 3 another run holds the output, 130 interrupted.
+2 usage or configuration, 3 another run holds the output, 130 interrupted, 141 the reader of the
+results went away.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ COMMANDS = {
     "schema": "Print the JSON Schema of a pipeline file.",
     "gc": "Clean the cache of an output.",
 }
+
+
+CLOSED_PIPE = 141
+"""Exit code where the reader of the results went away, as `head` does: 128 and SIGPIPE's number."""
 
 
 class _Commands(click.Group):
@@ -98,12 +103,12 @@ def main(args: list[str] | None = None) -> Any:
         click.echo(STOPPED, err=True)
         sys.exit(EXIT_CODE)
     except SystemExit as error:  # no command of ours ends so
-        _refuse(_ended_by(error))
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        if last.filename == click.core.__file__:  # what click itself ends so: a closed pipe
+            sys.exit(CLOSED_PIPE)
+        _refuse(_ended_by(error, last))
     except DatatoolsError as error:
         _refuse(error)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
     except OSError as error:
         _refuse(
             DataError(
@@ -116,9 +121,8 @@ def main(args: list[str] | None = None) -> Any:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _ended_by(error: SystemExit) -> DataError:
+def _ended_by(error: SystemExit, last: traceback.FrameSummary) -> DataError:
     """Return what to tell the user about code that tried to end the program, by an own step say."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
     return DataError(
         f"{last.filename} line {last.lineno} in {last.name}",
         "tried to end the program",

@@ -88,6 +88,11 @@ def command(
     echo_notes(list(result.notes))
     echo_problems(list(result.problems))
     if result.problems:
+        echo(
+            "To let such losses pass, up to a share of the input: --set "
+            "run.on_input_error=quarantine --set run.max_quarantine_fraction=0.05",
+            err=True,
+        )
         _say_where_to_look(result)
     return 0 if result.ok else 1
 

@@ -291,8 +291,8 @@ class Runner:
         step = link.step
         assert isinstance(step, Global)
         name = self._name(state.plan, segment.links)
-        # What a verb's function reads of the step is in its own fields, and so in its key: another
-        # threshold leaves the signatures as they are.
+        # What a verb's function reads of the step is in its own fields, and so in its key: what
+        # only a later verb reads (how pairs are verified) leaves the earlier ones as they are.
         fields = frozenset(type(step).model_fields)
         own = {**link_key(link, fields), "label": None, "seed": None}
         runner = _KeyedStages(self._stages, own, self._memory)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from datatools.engine.executors.base import Executor
 from datatools.engine.executors.inline import InlineExecutor
@@ -154,6 +155,13 @@ def run(
             )
     progress = progress or Silent()
     whole = output = output_at(pipeline.output)
+    if urlsplit(whole.address).scheme == "memory" and pipeline.run.executor != "inline":
+        raise ConfigError(
+            "output",
+            "lies in the memory of this process, where the workers cannot write",
+            got=whole.address,
+            hint="Set `run.executor` to inline, or give a folder or the URL of a store.",
+        )
     if limit is not None:
         output = whole.at(TRIAL)
         pipeline = pipeline.model_copy(update={"output": output.address})

@@ -224,6 +224,8 @@ def _open(path: str | PathLike[str]) -> pl.DataFrame:
     split = "train" if "train" in training else training[0]
     shard = next(shard for shard in dataset.shards if shard.split == split)
     columns = pl.read_parquet_schema(dataset.path / shard.path)
+    if "text" not in columns:
+        return pl.DataFrame(schema=columns)  # refused by its columns; there is no need of its rows
     return dataset.frame(split, [name for name in ("id", "text", "source") if name in columns])
 
 

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from datatools.engine.chain import Link
+from datatools.engine.decide import column_of
 from datatools.engine.plan import DatasetPlan, Job, topological
 from datatools.errors import ConfigError, suggestion
 from datatools.pipeline.own_output import own_file
 from datatools.pipeline.strict_yaml import Document
 from datatools.records import SCHEMAS, Kind
 from datatools.steps import STEPS, load_step
-from datatools.steps.base import Context, Source, Step
+from datatools.steps.base import Context, Filter, Source, Step
 
 if TYPE_CHECKING:
     from datatools.pipeline.definition import Dataset, Pipeline
@@ -190,11 +191,22 @@ def _check_flow(
                     f"needs the column {missing[0]!r}, which no earlier step makes",
                     hint=f"There are: {', '.join(sorted(have))}.",
                 )
+        for other in step.references():
+            lacking = sorted(step.reads_of(other) - columns[other])
+            if lacking:
+                raise ConfigError(
+                    places.at(path),
+                    f"needs the column {lacking[0]!r} of {other}, which has none",
+                    got=f"{kinds[other]} records",
+                    hint=f"There are: {', '.join(sorted(columns[other]))}.",
+                )
         if step.gives is not None and step.gives != kind:
             kind = step.gives
             have = set()
         assert kind is not None
         have |= set(SCHEMAS[kind]) | set(step.adds())
+        if isinstance(step, Filter):
+            have |= {column_of(link.context.label, measure) for measure in step.measures}
     assert kind is not None
     for export in plan.exports:
         if kind not in export.accepts():

@@ -259,6 +259,14 @@ class Step(BaseModel, abc.ABC):
         """Return the names of other datasets this step reads (`against:`, `hold_with:`)."""
         return ()
 
+    def reads_of(self, reference: str) -> frozenset[str]:
+        """Return the columns this step needs of a dataset it refers to; a plan without is refused.
+
+        Args:
+            reference: One of `references()`.
+        """
+        return frozenset()
+
     def digests(self) -> Mapping[str, str]:
         """Return digests of what the fields only point at (a module's code, a model file)."""
         return {}
@@ -595,8 +603,8 @@ class Cuts:
     Attributes:
         table: Columns `row` (u64), `start` and `stop` (integers: bytes of the text as UTF-8, on
             character boundaries), `reason` (String), and optionally `survivor` (String): the id of
-            a record in which the span stays, told for one span of each row or more. What lies in
-            several spans is taken once, for the reason of the one that starts first.
+            a record in which the span stands too, told for one span of each row or more. What lies
+            in several spans is taken once, for the reason of the one that starts first.
         empty: Reason with which a record is dropped of which nothing but whitespace is left.
         notes: Counts worth telling the user beside the ledger.
     """

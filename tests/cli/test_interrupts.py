@@ -139,3 +139,20 @@ def test_help_is_no_end_that_has_to_be_told():
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
+
+
+def test_a_reader_that_goes_away_is_no_mistake_of_anybody():
+    source, drain = os.pipe()
+    os.close(source)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "datatools.cli.start", "schema"],
+            stdout=drain,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(drain)
+    assert done.stderr == b""
+    assert done.returncode == 141

@@ -217,8 +217,10 @@ def test_a_wrong_place_in_an_output_is_told_with_the_right_one(
 def test_a_run_with_quarantined_records_says_how_to_look_at_them(datatools, tmp_path):
     file, output = write_pipeline(tmp_path, 22)
     called = datatools("run", file, "--only", "pages", "--set", "run.on_input_error=fail")
-    shown = called.err.splitlines()[-1]
+    accepting, shown = called.err.splitlines()[-2:]
     assert shown.startswith(f"To see some of them: datatools inspect {output}/pages --reason ")
+    settings = accepting.partition(": ")[2].replace("=0.05", "=1").split()
+    assert datatools("run", file, "--only", "pages", *settings).code == 0
     looked = datatools(*shown.partition("datatools ")[2].split())
     assert looked.code == 0
     assert "fate: quarantined" in looked.out

@@ -55,7 +55,7 @@ def test_a_dataset_with_only_a_held_out_split_is_refused(tmp_path: Path) -> None
 
 def test_a_dataset_of_conversations_is_refused(tmp_path: Path) -> None:
     folder = publish(tmp_path / "data", train=pl.DataFrame({"id": ["c"], "messages": [["x"]]}))
-    with pytest.raises(ConfigError, match="needs a column `text`"):
+    with pytest.raises(ConfigError, match=r"needs a column `text` \(got \['id', 'messages'\]\)"):
         read_arm(folder, "A")
 
 

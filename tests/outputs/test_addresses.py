@@ -419,3 +419,9 @@ def test_a_stage_that_another_run_wrote_otherwise_is_not_taken_for_ours(lines, m
     assert store.read("stages/x/manifest.json")["marks"] == {}  # the first writer's
     with pytest.raises(IntegrityError, match="by another run with other results"):
         store.seal("stages/x/manifest.json", {"outputs": [2], "marks": {}})
+
+
+def test_memory_that_workers_would_not_share_is_refused_at_once(lines, memory):
+    shared = job(memory, usual(lines), executor="processes")
+    with pytest.raises(ConfigError, match=r"in the memory of this process.*executor"):
+        run(shared)

@@ -408,8 +408,12 @@ TYPOS = [
         "Apply: {column: txet, function: 'textwrap:dedent'}",
         "Split: {validation: 0.1}",
         "p.yaml:12 datasets.clean.steps[2].Apply: needs the column 'txet', which no earlier step "
-        "makes. There are: date, html, id, language, license, meta, offset, origin, source, text, "
-        "url.",
+        "makes. There are: GopherQuality.alpha_word_ratio, GopherQuality.bullet_line_ratio, "
+        "GopherQuality.ellipsis_line_ratio, GopherQuality.ellipsis_ratio, "
+        "GopherQuality.hash_ratio, GopherQuality.mean_word_length, "
+        "GopherQuality.mean_word_length_hangul, GopherQuality.mean_word_length_other, "
+        "GopherQuality.script, GopherQuality.stop_word_count, GopherQuality.word_count, date, "
+        "html, id, language, license, meta, offset, origin, source, text, url.",
     ),
     # missing
     (

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from datatools.code_digest import source_digest
-from datatools.errors import ConfigError
+from datatools.errors import ConfigError, suggestion
 from datatools.fence import Fence, Fenced
 from datatools.records import Kind
 from datatools.steps.base import Batch, Context, Map, Mapped
@@ -119,7 +119,7 @@ def _load(name: str) -> Callable[[str], str | None]:
     if not colon:
         raise ConfigError("Apply", "must be package.module:name", got=name)
     try:
-        function = getattr(importlib.import_module(module), attribute)
+        holder = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # importing runs code, which may raise anything
         raise ConfigError(
             "Apply",
@@ -127,6 +127,14 @@ def _load(name: str) -> Callable[[str], str | None]:
             got=name,
             hint="Install its package, or run where it can be imported.",
         ) from error
+    if not hasattr(holder, attribute):
+        raise ConfigError(
+            "Apply",
+            f"module {module!r} has no {attribute!r}",
+            got=name,
+            hint=suggestion(attribute, [one for one in vars(holder) if not one.startswith("_")]),
+        )
+    function = getattr(holder, attribute)
     if not callable(function):
         raise ConfigError("Apply", "is not a function", got=name)
     return function  # type: ignore[no-any-return]

@@ -30,14 +30,15 @@ class LineDedup(Global):
     the line feed after them. Lines are compared in lower case, without punctuation and accents, and
     with every digit as 0; lines without a letter or digit are never compared and stay. A document
     of which nothing is left is dropped as `nothing_left`. The result does not depend on the order
-    of anything but the input: what leaves always stays somewhere earlier.
+    of anything but the input: every piece stays once, where it stood first (a span of several
+    sentences may stay in pieces, where those stood first in different documents).
 
     With `unit: sentence` three sentences in a row are compared, as C4 did; with `keep: all` and
     `max_documents` only boilerplate leaves. FineWeb's ablations found global deduplication of lines
     no better than none, so compare before you use it: texts lose their refrains and their thanks.
 
     Each document that loses something has `LineDedup.removed`, in characters, and
-    `LineDedup.survivor`, the document that has its longest piece.
+    `LineDedup.survivor`, the document in which its longest piece stood first.
 
     Example:
         >>> texts = ["Home / Login\n첫 글입니다.", "HOME, LOGIN\n다른 글입니다.", "Home Login"]

@@ -74,6 +74,10 @@ class SemanticDedup(KeepsOne):
         """Return the embedding, and the columns of the survivor rule."""
         return frozenset({"id", self.column, *self.priority().columns})
 
+    def reads_of(self, reference: str) -> frozenset[str]:
+        """Return the embedding."""
+        return frozenset({self.column})
+
     def explains(self) -> Sequence[str]:
         """Return how pairs of a million documents are searched for."""
         bands, width, limit = choose_bits(self.threshold, 1_000_000)

@@ -26,10 +26,11 @@ class SubstringDedup(Global):
 
     A passage is a run of at least `length` characters. A character leaves if it lies in a run of
     `length` characters that begins earlier, too: in an earlier document by input path and offset,
-    or further left in the same one. So every maximal repeated passage leaves but for its first
-    occurrence, and what leaves always stays somewhere earlier: of a text that repeats itself with a
-    short period, one period stays. The rule speaks of places only, so the result depends on no
-    order. A document of which nothing is left is dropped as `nothing_left`.
+    or further left in the same one. So every run of that length stays once, where it stood first; a
+    longer passage stays too, but in pieces where those stood first in different documents. Of a
+    text that repeats itself with a short period, one period stays. The rule speaks of places only,
+    so the result depends on no order. A document of which nothing is left is dropped as
+    `nothing_left`.
 
     What leaves was compared byte by byte with the earlier place. A passage that repeats is missed
     only where two runs of `length` characters share a 64-bit hash. Case and spacing count; cuts can

@@ -86,7 +86,18 @@ class Priority:
             moments = [_seconds(date) for date in batch.df["date"].to_list()]
             return _largest_first(pl.Series(moments, dtype=pl.Float64))
         assert self.best_by is not None
-        return _largest_first(batch.df[self.best_by].cast(pl.Float64))
+        return _largest_first(_as_numbers(batch.df[self.best_by]))
+
+
+def _as_numbers(column: pl.Series) -> pl.Series:
+    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+        raise ConfigError(
+            "best_by",
+            f"{column.name!r} does not hold numbers",
+            got=str(column.dtype),
+            hint="Name a numeric column, such as a filter's measure.",
+        )
+    return column.cast(pl.Float64)
 
 
 def _seconds(date: str | None) -> float | None:
@@ -148,6 +159,10 @@ class KeepsOne(Global):
     def references(self) -> tuple[str, ...]:
         """Return the dataset named by `against`."""
         return () if self.against is None else (self.against,)
+
+    def reads_of(self, reference: str) -> frozenset[str]:
+        """Return what is compared: records without it are duplicates of nothing, or of blanks."""
+        return frozenset({"text"})
 
     def priority(self, boundary: int | None = None, text: str = "text") -> Priority:
         """Return the survivor rule as a number of a record."""

@@ -54,6 +54,10 @@ class UrlDedup(KeepsOne):
         """Return the address, and the columns of the survivor rule."""
         return frozenset({"id", "url", *self.priority().columns})
 
+    def reads_of(self, reference: str) -> frozenset[str]:
+        """Return the address."""
+        return frozenset({"url"})
+
     def lower(self, rows: Rows, others: Mapping[str, Rows]) -> Decisions:
         """Bring equal addresses together; all but the best of each leave."""
         everything, boundary = joined_with(rows, self.against, others)

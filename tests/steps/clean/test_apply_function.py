@@ -71,7 +71,7 @@ def test_another_column_can_be_changed():
     [
         ("applied", "must be package.module:name"),
         ("nowhere:f", "cannot be imported: ModuleNotFoundError: No module named 'nowhere'"),
-        ("applied:nope", "cannot be imported: AttributeError: module 'applied' has no attribute"),
+        ("applied:shuot", "module 'applied' has no 'shuot'. Did you mean 'shout'?"),
         ("applied:not_a_function", "is not a function"),
         ("math:sqrt", "has no Python source to make a key from"),
         ("broken_module:f", "cannot be imported: SyntaxError: "),

@@ -14,7 +14,10 @@ from datatools.errors import ConfigError
 from datatools.steps.base import Batch
 from datatools.steps.dedup.exact_dedup import ExactDedup
 from datatools.steps.dedup.minhash_dedup import MinHashDedup
+from datatools.steps.dedup.semantic_dedup import SemanticDedup
 from datatools.steps.dedup.survivor import Priority
+from datatools.steps.ingest.read_parquet import ReadParquet
+from datatools.steps.instruct.extract_questions import ExtractQuestions
 
 LONG = "우리는 오늘 학교에 가서 책을 읽고 친구와 이야기를 나누었다 and then we went home by bus"
 
@@ -113,6 +116,26 @@ def test_a_rule_that_is_not_whole_is_refused(fields, message):
         MinHashDedup(**fields)
 
 
+def test_the_best_can_be_the_one_that_a_filter_measured_as_best(tmp_path):
+    path = tmp_path / "pages.txt"
+    path.write_text(f"{LONG}\n{LONG}!!!!\n{LONG.upper()}!!\n한국어 문서\n")
+    steps = [
+        toys.ReadLines(paths=(str(path),)),
+        toys.Length(),
+        MinHashDedup(keep="best", best_by="Length.characters"),
+    ]
+    run_job(tmp_path / "out", {"pages": dataset(*steps)})
+    kept = pl.read_parquet(tmp_path / "out/pages/*.parquet")["text"].to_list()
+    assert kept == [f"{LONG}!!!!", "한국어 문서"]
+
+
+@pytest.mark.parametrize("values", [["좋다", "나쁘다"], [[1.0], [2.0]]])
+def test_a_best_column_without_numbers_is_told(values):
+    frame = pl.DataFrame({"text": ["같은 글", "같은 글"], "mark": values})
+    with pytest.raises(ConfigError, match="best_by: 'mark' does not hold numbers"):
+        ExactDedup(keep="best", best_by="mark").apply(frame)
+
+
 # --------------------------------------------------------------------------------------------------
 # Against another dataset
 
@@ -175,3 +198,23 @@ def test_a_bucket_that_the_other_dataset_fills_still_compares_ones_own(tmp_path)
     kept, _, _ = two_datasets(tmp_path, "out", [*template[50:], *variants("x")], theirs, step)
     assert kept["mine"] == [variants("x")[0]]
     assert kept["theirs"] == theirs
+
+
+@pytest.mark.parametrize(
+    ("step", "column"),
+    [
+        (MinHashDedup(against="questions"), "text"),
+        (ExactDedup(against="questions"), "text"),
+        (SemanticDedup(against="questions"), "embedding"),
+    ],
+)
+def test_a_dataset_without_what_is_compared_is_refused_and_not_passed_over(tmp_path, step, column):
+    path = tmp_path / "pages.parquet"
+    pl.DataFrame({"text": ["한 글", "a text"], "embedding": [[1.0], [2.0]]}).write_parquet(path)
+    datasets = {
+        "pages": dataset(ReadParquet(paths=(str(path),), vectors=("embedding",))),
+        "clean": dataset(step, from_="pages"),
+        "questions": dataset(ExtractQuestions(), from_="pages"),
+    }
+    with pytest.raises(ConfigError, match=f"needs the column '{column}' of questions"):
+        run_job(tmp_path / "out", datasets)
