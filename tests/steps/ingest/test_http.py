@@ -124,7 +124,7 @@ def test_a_coded_body_that_is_cut_is_refused_unless_the_crawler_says_it_cut_it(c
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip", gzip.compress(PAGE)[:-8] + b"crc?" + gzip.compress(PAGE)[-4:]),
+        ("gzip", gzip.compress(PAGE, mtime=0)[:-8] + b"crc?" + gzip.compress(PAGE, mtime=0)[-4:]),
         ("deflate", zlib.compress(PAGE)[:-4] + b"sum?"),
         ("br", brotli.compress(PAGE)[:20] + b"\xff" * 50),
         ("zstd", zstandard.ZstdCompressor(write_checksum=True).compress(PAGE)[:-4] + b"sum?"),
