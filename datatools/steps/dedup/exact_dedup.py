@@ -11,10 +11,10 @@ import numpy.typing as npt
 import polars as pl
 
 from datatools.kernels.hashing import hash_texts, normalise_then_hash
-from datatools.steps.base import Batch, Decisions, Rows
+from datatools.steps.base import Batch, Decisions, Rows, Table
 from datatools.steps.dedup.survivor import KeepsOne, Priority, joined_with
 
-__all__ = ["AllButBest", "Evidence", "ExactDedup"]
+__all__ = ["Evidence", "ExactDedup", "equal_keys"]
 
 
 class ExactDedup(KeepsOne):
@@ -43,21 +43,27 @@ class ExactDedup(KeepsOne):
         """Bring equal hashes together; all but the best of each leave."""
         everything, boundary = joined_with(rows, self.against, others)
         hashes = _Hashes(self.compare == "words", self.priority(boundary))
-        removed = everything.map_shards(hashes, columns=hashes.columns, name="hashes").group_by(
-            "key",
-            AllButBest(boundary),
-            order_by=("low", "priority", "row"),
-            at_least=2,
-            name="duplicates",
-        )
-        table = everything.lookup(
-            removed,
-            Evidence("exact_duplicate", self.against, boundary),
-            on=("survivor",),
-            columns=("id",),
-            name="evidence",
-        )
-        return Decisions(table)
+        keys = everything.map_shards(hashes, columns=hashes.columns, name="hashes")
+        evidence = Evidence("exact_duplicate", self.against, boundary)
+        return Decisions(equal_keys(everything, keys, evidence))
+
+
+def equal_keys(rows: Rows, keys: Table, evidence: Evidence) -> Table:
+    """Return the decisions about rows with equal keys: all but the best of each leave.
+
+    Args:
+        rows: The records.
+        keys: `key` and `low` (the halves of a 128-bit hash), `priority` and `row`, all UInt64.
+        evidence: What is told of those that leave.
+    """
+    removed = keys.group_by(
+        "key",
+        _AllButBest(evidence.boundary),
+        order_by=("low", "priority", "row"),
+        at_least=2,
+        name="duplicates",
+    )
+    return rows.lookup(removed, evidence, on=("survivor",), columns=("id",), name="evidence")
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class _Hashes:
 
 
 @dataclass(frozen=True)
-class AllButBest:
+class _AllButBest:
     """The rows that leave, each with its `survivor`: the first row of its `key` and `low`.
 
     Attributes:

@@ -13,7 +13,7 @@ import polars as pl
 from datatools.kernels.hashing import hash_texts
 from datatools.steps.base import Batch, Decisions, Rows
 from datatools.steps.dedup.canonical_url import Ignorable, canonical_url
-from datatools.steps.dedup.exact_dedup import AllButBest, Evidence
+from datatools.steps.dedup.exact_dedup import Evidence, equal_keys
 from datatools.steps.dedup.survivor import KeepsOne, Priority, joined_with
 
 __all__ = ["UrlDedup"]
@@ -63,22 +63,9 @@ class UrlDedup(KeepsOne):
         everything, boundary = joined_with(rows, self.against, others)
         form = _Form(self.ignore, self.parameters)
         addresses = _Addresses(form, self.priority(boundary))
-        removed = everything.map_shards(
-            addresses, columns=addresses.columns, name="addresses"
-        ).group_by(
-            "key",
-            AllButBest(boundary),
-            order_by=("low", "priority", "row"),
-            at_least=2,
-            name="duplicates",
-        )
-        table = everything.lookup(
-            removed,
-            Evidence("url_duplicate", self.against, boundary),
-            on=("survivor",),
-            columns=("id",),
-            name="evidence",
-        )
+        keys = everything.map_shards(addresses, columns=addresses.columns, name="addresses")
+        evidence = Evidence("url_duplicate", self.against, boundary)
+        table = equal_keys(everything, keys, evidence)
         without = rows.map_shards(_Without(form), columns=("url",), name="without address")
         counted = without.reduce(_Sum(), name="count without address").collect()
         return Decisions(table, notes={"without_address": int(counted["count"].item())})
