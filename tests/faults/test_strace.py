@@ -81,7 +81,7 @@ class Server:
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
         child = psutil.Process(pid)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while child.status() != psutil.STATUS_STOPPED:
             assert time.monotonic() < end
             time.sleep(0.001)

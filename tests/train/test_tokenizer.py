@@ -48,7 +48,7 @@ def test_training_is_the_same_in_another_process_with_another_hash_seed(tmp_path
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     here = train_tokenizer((text for text, _ in documents()), vocabulary=400)

@@ -40,16 +40,25 @@ def test_a_record_for_which_it_returns_none_is_dropped():
         ("number", "fence_error", "TypeError: must return text or None, not int"),
         ("exit", "fence_crash", "exited with code 3"),
         ("kill", "fence_crash", "killed by SIGKILL"),
-        ("loop", "fence_timeout", "more than 0.3 s of CPU time"),
         ("grow", "fence_memory", "more than 64 MiB"),
     ],
 )
 def test_one_bad_record_costs_one_record(text, reason, detail):
     texts = [f"good {i}" for i in range(20)] + [text] + ["다른 글"] * 3
-    kept, dropped = applied(texts, "applied:bad_sometimes", cpu_seconds=0.3, memory_bytes=64 << 20)
-    assert kept["text"].to_list() == [other + "!" for other in texts if other != text]
+    assert_one_is_quarantined(texts, text, reason, detail, cpu_seconds=60)
+
+
+def test_one_endless_record_costs_one_record():
+    texts = ["good", "loop", "다른 글"]
+    told = "fence_timeout", "more than 0.3 s of CPU time"
+    assert_one_is_quarantined(texts, "loop", *told, cpu_seconds=0.3)
+
+
+def assert_one_is_quarantined(texts, bad, reason, detail, **limits):
+    kept, dropped = applied(texts, "applied:bad_sometimes", memory_bytes=64 << 20, **limits)
+    assert kept["text"].to_list() == [other + "!" for other in texts if other != bad]
     assert dropped.select("text", "fate", "reason", "detail").rows() == [
-        (text, "quarantined", reason, detail)
+        (bad, "quarantined", reason, detail)
     ]
 
 

@@ -1,6 +1,5 @@
-import time
-
 import pytest
+from endless import soon
 
 from datatools.steps.instruct.answer_checks import is_link_only, quotes_question, refers_outside
 
@@ -120,6 +119,5 @@ def test_answers_that_answer(answer, question):
 )
 @pytest.mark.parametrize("check", [refers_outside, is_link_only])
 def test_long_texts_take_linear_time(pump, check):
-    began = time.perf_counter()
-    check(pump * 50_000)
-    assert time.perf_counter() - began < 2  # quadratic work would take minutes
+    with soon():
+        check(pump * 50_000)

@@ -1,6 +1,5 @@
-import time
-
 import pytest
+from endless import soon
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,6 +91,5 @@ def test_stripping_only_cuts_and_only_once(text):
     "pump", ["안녕하세요. ", "감사합니다. ", "hi", " ", "도움이 ", ".", "채택 "]
 )
 def test_long_texts_take_linear_time(pump):
-    began = time.perf_counter()
-    strip_boilerplate(pump * 50_000)
-    assert time.perf_counter() - began < 2  # quadratic work would take minutes
+    with soon():
+        strip_boilerplate(pump * 50_000)

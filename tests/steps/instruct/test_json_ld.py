@@ -1,7 +1,7 @@
 import json
-import time
 
 import pytest
+from endless import soon
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,8 +62,5 @@ def test_what_cannot_be_read_says_so(block):
 @pytest.mark.parametrize("start", ['{"a": "', '{"a": '])
 @pytest.mark.parametrize("pump", ['\\"', '"', ",", ", ", "/*", "\\", " ", "//<!--", "&quot;", "}"])
 def test_damage_costs_linear_time(start, pump):
-    # Quadratic work on 100,000 repetitions would take minutes.
-    began = time.perf_counter()
-    with pytest.raises(ValueError):
+    with soon(), pytest.raises(ValueError):
         load_json_ld(start + pump * 100_000)
-    assert time.perf_counter() - began < 2
