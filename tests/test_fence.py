@@ -418,7 +418,7 @@ def test_the_child_does_not_survive_its_parent(doing):
 @pytest.mark.ray
 def test_a_ray_worker_may_use_a_fence():
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
+    ray.init("local", num_cpus=1, include_dashboard=False, logging_level="ERROR")
     try:
 
         @ray.remote(runtime_env={"env_vars": {"PYTHONPATH": _environment()["PYTHONPATH"]}})

@@ -211,6 +211,12 @@ def test_a_ray_cluster_of_two_nodes_gives_the_same_bytes(tmp_path, paths, refere
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_without_an_address_ray_starts_its_own_cluster_beside_others(tmp_path, paths, reference):
+    assert digest(tmp_path, paths, executor="ray", workers=1) == reference
+
+
+@pytest.mark.ray
 def test_a_task_whose_ray_worker_dies_is_tried_again(tmp_path, paths, cluster):
     path = tmp_path / "a.txt"
     path.write_text("die\n" + "한국어 줄\n" * 30)

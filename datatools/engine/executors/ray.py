@@ -73,7 +73,8 @@ class RayExecutor:
             here: dict[str, Any] = {"num_cpus": self._workers, "_node_ip_address": "127.0.0.1"}
             try:
                 ray.init(
-                    address=self._address,
+                    # Without an address Ray joins whatever cluster it finds on this machine.
+                    address=self._address or "local",
                     include_dashboard=False if self._address is None else None,
                     log_to_driver=False,
                     logging_level=logging.WARNING,
