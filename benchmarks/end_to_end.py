@@ -105,7 +105,7 @@ def measure(kind: str, source: Path, work: Path, workers: int, runs: int) -> dic
         command = [
             sys.executable,
             "-m",
-            "datatools.cli.main",
+            "datatools.cli.start",
             "run",
             str(pipeline),
             "--json",

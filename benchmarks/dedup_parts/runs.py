@@ -71,7 +71,7 @@ def run_ours(
     ]
     pipeline = out.with_suffix(".yaml")
     pipeline.write_text("\n".join(lines) + "\n")
-    command = [sys.executable, "-m", "datatools.cli.main", "run", str(pipeline)]
+    command = [sys.executable, "-m", "datatools.cli.start", "run", str(pipeline)]
     command += ["--json", "--quiet", "--only", "docs"]
     took = timed(command, cores=workers, every_s=every_s, watch=watch, check=check)
     if took.status:

@@ -266,26 +266,38 @@ def write_part(
                     raise TypeError(
                         f"frames of one part differ: {frame.schema} is not {schema.schema}"
                     )
-                # Polars leaves the bits after the last row of a bitmap as they happen to be. Arrow
-                # writes them anew when it joins two chunks, so that equal rows make equal bytes.
-                table = pa.concat_tables([empty, table]).combine_chunks()
-                batches = table.to_batches() or [
-                    pa.RecordBatch.from_pylist([], schema=arrow_schema)
-                ]
-                if len(batches) != 1:
-                    raise AssertionError("a frame makes exactly one record batch")
-                writer.write_batch(batches[0])
+                columns = [_one_chunk(column) for column in table.columns]
+                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=arrow_schema))
                 rows.append(frame.height)
 
     size, sha256 = write_atomic(root / path, write, durable="bytes")
+    _verified.add(_seen(sha256, (root / path).stat()))  # it was hashed on its way to the disk
     return PartRef(path, sum(rows), size, sha256, tuple(rows))
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array whose bytes follow from its values.
+
+    Polars leaves the bits after the last row of a bitmap as they happen to be; Arrow writes them
+    anew when it joins two arrays. Columns without bitmaps, the large ones among them, are not
+    copied.
+    """
+    kind = column.type
+    plain = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+    if column.num_chunks == 1 and plain and not column.null_count:
+        return column.chunk(0)
+    return pa.concat_arrays([pa.array([], kind), *column.chunks])
 
 
 _verified: set[tuple[str, int, int]] = set()
 
 
+def _seen(sha256: str, stat: os.stat_result) -> tuple[str, int, int]:
+    return sha256, stat.st_ctime_ns, stat.st_ino
+
+
 def verify_part(path: Path, ref: PartRef, *, known: bool = False) -> None:
-    """Hash a part the first time this process reads it.
+    """Hash a part the first time this process reads it, unless it wrote it.
 
     Args:
         path: Its file.
@@ -301,7 +313,7 @@ def verify_part(path: Path, ref: PartRef, *, known: bool = False) -> None:
         raise IntegrityError(
             str(path), "is missing from the cache", hint="Run `datatools gc` and run again."
         ) from None
-    seen = (ref.sha256, stat.st_ctime_ns, stat.st_ino)
+    seen = _seen(ref.sha256, stat)
     if known:
         _verified.add(seen)
     if seen in _verified:

@@ -10,7 +10,6 @@ two tasks.
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import subprocess
 import sys
@@ -23,22 +22,13 @@ from typing import BinaryIO, Self
 import psutil
 
 from datatools.engine.executors.base import Done, Failed, Result
+from datatools.engine.executors.environment import worker_environment
 from datatools.engine.executors.worker import cannot_travel, packed, receive
 from datatools.engine.tasks import Task
 from datatools.errors import DataError
 from datatools.heartbeat import place
 
 __all__ = ["ProcessExecutor"]
-
-_THREADS = (
-    "POLARS_MAX_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "RAYON_NUM_THREADS",
-)
-
 
 MAX_STILLBORN = 3
 """How many workers in a row may die while they start."""
@@ -49,7 +39,6 @@ kernels, which the next worker would load again, are no growth."""
 
 class _Worker:
     def __init__(self) -> None:
-        environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
         # Where it stood, if it stands still; closed by `stop`.
         self._stalls = tempfile.TemporaryFile()  # noqa: SIM115
         stalls = self._stalls.fileno()
@@ -57,7 +46,7 @@ class _Worker:
             [sys.executable, "-m", "datatools.engine.executors.worker", str(stalls)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=worker_environment(),
             pass_fds=(stalls,),
         )
         self._first_bytes: int | None = None

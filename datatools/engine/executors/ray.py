@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from datatools.engine.executors.base import Done, Failed, Result
+from datatools.engine.executors.environment import ALLOCATOR, THREADS
 from datatools.engine.executors.worker import cannot_travel
 from datatools.engine.tasks import Task, execute_watched
 from datatools.errors import ConfigError
@@ -98,9 +99,8 @@ class RayExecutor:
         import ray
         from ray.exceptions import RayError
 
-        threads = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
         remote = ray.remote(_run).options(
-            max_retries=0, num_cpus=1, runtime_env={"env_vars": threads}
+            max_retries=0, num_cpus=1, runtime_env={"env_vars": {**ALLOCATOR, **THREADS}}
         )
         path = list(sys.path)
         running: dict[Any, int] = {}
