@@ -41,6 +41,8 @@ REQUIREMENTS = {
         _POLARS,
     ),
     "gaoya": ("gaoya==0.2.2", _POLARS),
+    "lightgbm": ("lightgbm==4.7.0", "numpy==2.4.6"),
+    "language": ("py3langid==0.4.0", "pycld2==0.42"),
     "rensa": ("rensa==0.5.0", _POLARS),
     "text-dedup": ("text-dedup==0.4.0", _POLARS),
 }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Self
 
 __all__ = [
     "ConfigError",
@@ -82,6 +83,16 @@ class DatatoolsError(Exception):
         if hint:
             message += f" {hint}"
         super().__init__(message)
+
+    def at(self, where: str) -> Self:
+        """Return the same error about another place, which knows better where the mistake is.
+
+        Example:
+            >>> print(ConfigError("threshold", "must be at most 1", got=80).at("web.yaml:12"))
+            web.yaml:12: must be at most 1 (got 80).
+        """
+        got = {} if self.got is None else {"got": self.got}
+        return type(self)(where, self.problem, hint=self.hint, **got)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process boundaries; keyword-only arguments need telling how.

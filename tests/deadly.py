@@ -82,7 +82,7 @@ class ReadDeadly(ReadLines):
 
 
 class Shout(Map):
-    """Upper-cases; `removed` counts characters, and `drop me` is dropped."""
+    """Upper-cases; `removed` counts spaces, `notes` words, and `drop me` is dropped."""
 
     log: str | None = None
     """File that says what was tried."""
@@ -110,6 +110,7 @@ class Shout(Map):
             quarantined=pl.Series([r and r[0] for r in reasons], dtype=pl.String),
             detail=pl.Series([r and r[1] for r in reasons], dtype=pl.String),
             removed={"spaces": sum(text.count(" ") for text in good)},
+            notes={"words": sum(len(text.split()) for text in good)},
         )
 
 

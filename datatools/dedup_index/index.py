@@ -42,6 +42,7 @@ _MATCHES = {
     "source": pl.String,
     "url": pl.String,
     "buckets_cut": pl.UInt32,
+    "not_compared": pl.UInt64,
 }
 _COLUMNS = ("id", "text", "source", "url")
 
@@ -101,13 +102,14 @@ class Found:
     Attributes:
         number: int64 of shape (rows,), its number; -1 if there is none that is similar enough.
         similarity: float64 of shape (rows,), of no meaning without a match.
-        buckets_cut: int64 of shape (rows,), buckets that held more than `BUCKET` documents.
+        skipped: int64 of shape (rows, buckets), documents of each bucket beyond the first `BUCKET`,
+            which were not compared.
         records: The matched documents by number.
     """
 
     number: npt.NDArray[np.int64]
     similarity: npt.NDArray[np.float64]
-    buckets_cut: npt.NDArray[np.int64]
+    skipped: npt.NDArray[np.int64]
     records: Mapping[int, Record]
 
 
@@ -241,8 +243,8 @@ class DedupIndex(abc.ABC):
         Returns:
             One row per row: `id`; `match`, the id of the document in the index, or null if none is
             similar enough; `similarity` (estimated, from 0 to 1); `added`, `source` and `url` of
-            the match; and `buckets_cut`, how many of the row's buckets held more than 256
-            documents, of which the earliest 256 were compared.
+            the match; `buckets_cut`, how many of the row's buckets held more than 256 documents, of
+            which the earliest 256 were compared; and `not_compared`, how many others they held.
 
         Raises:
             ConfigError: A column is missing, or the index never was in that state.
@@ -290,7 +292,8 @@ class DedupIndex(abc.ABC):
                 "added": [days.get(number) for number in numbers],
                 "source": [match[1] for match in matches],
                 "url": [match[2] for match in matches],
-                "buckets_cut": found.buckets_cut,
+                "buckets_cut": (found.skipped > 0).sum(axis=1),
+                "not_compared": found.skipped.sum(axis=1),
             },
             schema=_MATCHES,
         )

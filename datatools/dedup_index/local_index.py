@@ -129,14 +129,14 @@ class LocalIndex(DedupIndex):
 
     def _match(self, batch: Batch, documents: int) -> Found:
         sketches = self.parameters.sketches(batch)
-        number, cut = self._closest(sketches, documents)
+        number, skipped = self._closest(sketches, documents)
         similarity = estimate(sketches.sketch, self._sketches(number))
         number[similarity < self.parameters.threshold] = -1
         records = {}
         for one in np.unique(number[number >= 0]).tolist():
             segment, doc = self._at(one)
             records[one] = segment.record(doc)
-        return Found(number, similarity, cut, records)
+        return Found(number, similarity, skipped, records)
 
     def _sketches(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the sketches of documents, uint8 of shape (numbers, num_perm).
@@ -154,12 +154,12 @@ class LocalIndex(DedupIndex):
     def _closest(
         self, sketches: Sketches, documents: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the most similar candidate of each row, or -1, and how many buckets were cut."""
+        """Return the most similar candidate of each row, or -1, and what each bucket left out."""
         rows = len(sketches.count)
         equal = np.zeros(rows, np.int64)
         best = np.full(rows, -1, np.int64)
         quota = np.full(sketches.keys.shape, BUCKET, np.int64)
-        cut = np.zeros(sketches.keys.shape, np.bool_)
+        skipped = np.zeros(sketches.keys.shape, np.int64)
         base = 0
         for segment in self._segments:
             if base >= documents:
@@ -177,10 +177,10 @@ class LocalIndex(DedupIndex):
                 quota=quota,
                 equal=equal,
                 best=best,
-                cut=cut,
+                skipped=skipped,
             )
             base += len(segment)
-        return best, cut.sum(axis=1)
+        return best, skipped
 
     def _at(self, number: int) -> tuple[Segment, int]:
         """Return the segment of a document and its number there."""

@@ -174,13 +174,13 @@ class RedisIndex(DedupIndex):
             if number is not None and int(number) < documents
         }
         rows = len(buckets)
-        cut = np.zeros(rows, np.int64)
+        skipped = np.zeros((rows, max(map(len, buckets), default=0)), np.int64)
         compared: list[list[bytes]] = []
         for row, of_row in enumerate(buckets):
             chosen: set[bytes] = set()
-            for bucket in of_row:
+            for band, bucket in enumerate(of_row):
                 there = sorted((one for one in bucket if one in numbers), key=numbers.__getitem__)
-                cut[row] += len(there) > BUCKET
+                skipped[row, band] = max(0, len(there) - BUCKET)
                 chosen.update(there[:BUCKET])
             compared.append(sorted(chosen, key=numbers.__getitem__))
         wanted = sorted({one for row in compared for one in row}, key=numbers.__getitem__)
@@ -209,7 +209,7 @@ class RedisIndex(DedupIndex):
         return Found(
             best,
             similarity,
-            cut,
+            skipped,
             {number: _record(record) for number, record in zip(names, records, strict=True)},
         )
 

@@ -142,11 +142,13 @@ class CarefulStep:
         """Return what `BoundMap.map` returns; guilty rows are quarantined."""
         df = batch.df
         pieces = self._steps.run(self._index, df)
-        frames, fates, removed = [], [], Counter[str]()
+        frames, fates = [], []
+        removed, notes = Counter[str](), Counter[str]()
         for piece in pieces:
             if isinstance(piece.answer, _Reply):
                 frames.append(piece.answer.frame)
                 removed.update(piece.answer.removed)
+                notes.update(piece.answer.notes)
             else:
                 # A place holder: it leaves with its reason at once.
                 empty = self._answer_to_nothing(df).clear(1)
@@ -154,7 +156,7 @@ class CarefulStep:
             fates.append(piece.fates)
         gone = pl.concat(fates)
         return Mapped(
-            pl.concat(frames), gone["dropped"], gone["quarantined"], gone["detail"], removed
+            pl.concat(frames), gone["dropped"], gone["quarantined"], gone["detail"], removed, notes
         )
 
     def flat_map(self, batch: Batch) -> Expanded:
@@ -204,16 +206,21 @@ class _Reply:
         frame: The rows, the children or the measures.
         fates: Per row `dropped`, `quarantined` and `detail`, or null.
         removed: Characters removed per reason.
+        notes: What the step counts beside.
     """
 
     frame: pl.DataFrame
     fates: pl.DataFrame
     removed: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     def pack(self) -> bytes:
         frame, fates = _stream(self.frame), _stream(self.fates)
-        removed = orjson.dumps({name: int(count) for name, count in self.removed.items()})
-        return _HEADER.pack(len(frame), len(fates)) + frame + fates + removed
+        counted = [
+            {name: int(count) for name, count in counts.items()}
+            for counts in (self.removed, self.notes)
+        ]
+        return _HEADER.pack(len(frame), len(fates)) + frame + fates + orjson.dumps(counted)
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
@@ -221,7 +228,8 @@ class _Reply:
         middle = _HEADER.size + first
         end = middle + second
         frame, fates = data[_HEADER.size : middle], data[middle:end]
-        return cls(pl.read_ipc_stream(frame), pl.read_ipc_stream(fates), orjson.loads(data[end:]))
+        counted = orjson.loads(data[end:])
+        return cls(pl.read_ipc_stream(frame), pl.read_ipc_stream(fates), *counted)
 
 
 @dataclass(frozen=True)
@@ -291,7 +299,7 @@ def _work(link: Link) -> _Work:
         result: Mapped = bound.map(Batch(df))
         if result.df.height != df.height:
             raise TypeError(f"{label} is a Map and must return the same rows")
-        return _Reply(result.df, _fates(label, df.height, result), result.removed)
+        return _Reply(result.df, _fates(label, df.height, result), result.removed, result.notes)
 
     def expanded(df: pl.DataFrame) -> _Reply:
         result: Expanded = bound.flat_map(Batch(df))

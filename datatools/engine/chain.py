@@ -6,15 +6,15 @@ stages and by `Step.apply`, so a frame in memory is treated as a shard is.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from datatools.engine.fates import PREVIEW_CHARACTERS, PREVIEWS, empty_fates, fates_frame
+from datatools.engine.fates import PREVIEW_CHARACTERS, empty_fates, fates_frame
 from datatools.engine.ledger import EXPANDED, StepCounts
+from datatools.engine.shown import Lowest
 from datatools.heartbeat import beat
 from datatools.records import Kind, conform, make_id
 from datatools.steps.base import (
@@ -129,7 +129,7 @@ class Chain:
         self._bound = [bind(link) for link in links] if bound is None else list(bound)
         self._kind = kind
         self._schemas: list[pl.Schema | None] = [None] * len(links)
-        self._shown: Counter[tuple[str, str]]
+        self._lowest: Lowest
         self._fates: list[pl.DataFrame]
         self.counts: dict[str, StepCounts]
         self.reset()
@@ -147,7 +147,7 @@ class Chain:
         tasks ran there before it.
         """
         self._fates = []
-        self._shown = Counter()
+        self._lowest = Lowest()
         self.counts = {link.context.label: StepCounts() for link in self._links}
 
     def take_fates(self) -> pl.DataFrame:
@@ -194,18 +194,19 @@ class Chain:
             target[reason] += count
         if fates.height == 0:
             return
-        # Expanded parents are no loss to look at; the others show their first few texts.
-        shown = []
-        for reason in fates["reason"].to_list():
-            self._shown[label, reason] += 1
-            shown.append(self._shown[label, reason] <= PREVIEWS and reason != EXPANDED)
-        texts = df.select("id", preview(kind).alias("preview")).unique("id", keep="first")
+        # Expanded parents are no loss to look at; of the others a few show their texts.
+        rows = fates.with_row_index("at")
+        lost = rows.filter(pl.col("reason") != EXPANDED)
+        shown = lost.filter(self._lowest.among(lost)).select("at", "id")
+        texts = (
+            df.join(shown, on="id", how="semi")
+            .select("id", preview(kind).alias("preview"))
+            .unique("id", keep="first")
+        )
+        previews = shown.join(texts, on="id", how="left").select("at", "preview")
         fates = (
-            fates.drop("preview")
-            .with_columns(pl.Series("shown", shown, dtype=pl.Boolean))
-            .join(texts, on="id", how="left", maintain_order="left")
-            .with_columns(pl.when("shown").then("preview").alias("preview"))
-            .drop("shown")
+            rows.drop("preview")
+            .join(previews, on="at", how="left", maintain_order="left")
             .select(fates.columns)
         )
         self._fates.append(fates)
@@ -223,8 +224,10 @@ class Chain:
             raise TypeError(f"{link.context.label} is a Map and must leave ids and order alone")
         check_lengths(link.context.label, df.height, mapped)
         counts.removed.update({k: v for k, v in mapped.removed.items() if v})
+        counts.notes.update(mapped.notes)
         gone = _gone(df, link.context.label, mapped.dropped, mapped.quarantined, mapped.detail)
-        self._record(link.context.label, gone, df, kind, counts)
+        shown = mapped.df if link.step.conceals else df
+        self._record(link.context.label, gone, shown, kind, counts)
         if gone.height == 0:
             return mapped.df
         return mapped.df.filter(_stays(df.height, mapped.dropped, mapped.quarantined))

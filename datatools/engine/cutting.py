@@ -38,9 +38,9 @@ _CUTS = pl.Schema(
 _ORDER = ["row", "start", "stop", "reason"]
 
 
-def cut_schema(schema: pl.Schema, label: str) -> pl.Schema:
+def cut_schema(schema: pl.Schema, label: str, told: str) -> pl.Schema:
     """Return the columns of records that spans were taken from: what was taken, and who has it."""
-    new = {f"{label}.removed": pl.Int64(), f"{label}.survivor": pl.String()}
+    new = {f"{label}.removed": pl.Int64(), f"{label}.{told}": pl.String()}
     return pl.Schema({**schema, **new})
 
 
@@ -54,6 +54,7 @@ class CutTask:
         label: Label of the step.
         parts: The table of `Cuts`, laid out by shard.
         empty: Reason with which a record leaves of which nothing but whitespace is left.
+        told: What a cut's `survivor` is called in records and evidence.
     """
 
     view: View
@@ -61,6 +62,7 @@ class CutTask:
     label: str
     parts: tuple[PartRef, ...]
     empty: str
+    told: str
 
     def run(self, env: TaskEnv) -> Output:
         """Commit the new shard and the fates of the records that leave."""
@@ -76,7 +78,7 @@ class CutTask:
                 fates.append(gone)
                 yield kept
 
-        empty = cut_schema(self.view.schema, self.label).to_frame()
+        empty = cut_schema(self.view.schema, self.label, self.told).to_frame()
         output = Output(parts={"data": env.write("data", empty, pieces())})
         if cuts.left:
             raise TypeError(f"{self.label} cut a record that is not there")
@@ -130,7 +132,7 @@ class CutTask:
             frame.with_columns(
                 beside["text"],
                 beside["removed"].alias(f"{self.label}.removed"),
-                beside["survivor"].alias(f"{self.label}.survivor"),
+                beside["survivor"].alias(f"{self.label}.{self.told}"),
             )
             .with_columns(text_bytes(self.view.kind).alias(BYTES))
             .filter(~empty)
@@ -140,7 +142,9 @@ class CutTask:
             self.label,
             "dropped",
             pl.select(pl.when(empty).then(pl.lit(self.empty))).to_series(),
-            detail=beside.select(pl.struct("survivor", "removed").struct.json_encode()).to_series(),
+            detail=beside.select(
+                pl.struct(pl.col("survivor").alias(self.told), "removed").struct.json_encode()
+            ).to_series(),
             row=pl.Series(rows, dtype=pl.UInt64),
         )
         counts.kept += kept.height
@@ -148,7 +152,7 @@ class CutTask:
         counts.text_bytes += int(kept[BYTES].sum())
         taken = cuts.filter(~empty.gather(at)).group_by("reason").agg(pl.col("removed").sum())
         counts.removed.update({reason: count for reason, count in taken.iter_rows() if count})
-        return kept.select(cut_schema(self.view.schema, self.label).names()), gone
+        return kept.select(cut_schema(self.view.schema, self.label, self.told).names()), gone
 
 
 @dataclass

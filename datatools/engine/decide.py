@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from datatools.steps.base import Filter, Rule, Step
@@ -72,40 +74,57 @@ def decide(label: str, step: Filter, measures: pl.DataFrame) -> Verdicts:
         measures: The measured columns, one row per record.
     """
     active = active_rules(step)
-    dropped: pl.Expr = pl.lit(None, dtype=pl.String)
-    quarantined: pl.Expr = pl.lit(None, dtype=pl.String)
-    measure: pl.Expr = pl.lit(None, dtype=pl.String)
-    value: pl.Expr = pl.lit(None, dtype=pl.String)
-    shown: pl.Expr = pl.lit(None, dtype=pl.String)
-    # Built from the last rule to the first, so that the first one wins.
-    for rule, _ in reversed(_distinct_measures(active)):
+    undefined = _distinct_measures(active)
+    tests = []
+    for number, (rule, threshold) in enumerate(active):
         column = pl.col(column_of(label, rule.measure))
-        undefined = _is_undefined(column, measures.schema[column_of(label, rule.measure)])
-        name = pl.lit(rule.measure)
-        quarantined = (
-            pl.when(undefined).then(pl.lit(f"undefined:{rule.measure}")).otherwise(quarantined)
-        )
-        measure = pl.when(undefined).then(name).otherwise(measure)
-    for rule, threshold in reversed(active):
+        unknown = _is_undefined(column, measures.schema[column_of(label, rule.measure)])
+        fires = _fires(rule, column, threshold).fill_null(False) & ~unknown
+        if rule.only is not None:
+            fires &= _is_category(label, *rule.only)
+        tests.append(fires.alias(f"fires {number}"))
+    for number, (rule, _) in enumerate(undefined):
         column = pl.col(column_of(label, rule.measure))
-        undefined = _is_undefined(column, measures.schema[column_of(label, rule.measure)])
-        fires = _fires(rule, column, threshold).fill_null(False) & ~undefined
-        dropped = pl.when(fires).then(pl.lit(rule.reason)).otherwise(dropped)
-        quarantined = pl.when(fires).then(None).otherwise(quarantined)
-        measure = pl.when(fires).then(pl.lit(rule.measure)).otherwise(measure)
-        value = pl.when(fires).then(column.cast(pl.String)).otherwise(value)
-        told = f"{rule.op} {_show(threshold)}"
-        shown = pl.when(fires).then(pl.lit(told)).otherwise(shown)
-    result = measures.select(
-        dropped.alias("dropped"),
-        quarantined.alias("quarantined"),
-        measure.alias("measure"),
-        value.alias("value"),
-        shown.alias("threshold"),
+        unknown = _is_undefined(column, measures.schema[column_of(label, rule.measure)])
+        if rule.only is not None:
+            unknown &= _is_category(label, *rule.only)
+        tests.append(unknown.alias(f"undefined {number}"))
+    found = measures.select(tests)
+    fired = _first(found.select(pl.col("^fires .*$")), measures.height)
+    missing = _first(found.select(pl.col("^undefined .*$")), measures.height)
+    missing[fired >= 0] = -1
+    measure = _named([rule.measure for rule, _ in active], fired)
+    values: list[str | None] = [None] * measures.height
+    for number in np.unique(fired[fired >= 0]).tolist():
+        rows = np.flatnonzero(fired == number)
+        shown = measures[column_of(label, active[number][0].measure)].gather(rows).cast(pl.String)
+        for row, value in zip(rows.tolist(), shown.to_list(), strict=True):
+            values[row] = value
+    return Verdicts(
+        _named([rule.reason for rule, _ in active], fired),
+        _named([f"undefined:{rule.measure}" for rule, _ in undefined], missing),
+        measure.fill_null(_named([rule.measure for rule, _ in undefined], missing)),
+        pl.Series(values, dtype=pl.String),
+        _named([f"{rule.op} {_show(threshold)}" for rule, threshold in active], fired),
     )
-    if result.height != measures.height:  # every expression was a literal
-        result = pl.concat([result] * measures.height) if measures.height else result.clear()
-    return Verdicts(*(result[name] for name in result.columns))
+
+
+def _first(tests: pl.DataFrame, height: int) -> npt.NDArray[np.int64]:
+    """Return the first test that holds for each row, -1 for none."""
+    first = np.full(height, -1, np.int64)
+    for number in range(tests.width - 1, -1, -1):
+        first[tests.to_series(number).to_numpy()] = number
+    return first
+
+
+def _named(names: Sequence[str], numbers: npt.NDArray[np.int64]) -> pl.Series:
+    """Return the name of each number, null for -1."""
+    listed = pl.Series([*names, None], dtype=pl.String)
+    return listed.gather(np.where(numbers < 0, len(names), numbers))
+
+
+def _is_category(label: str, measure: str, value: str) -> pl.Expr:
+    return pl.col(column_of(label, measure)).eq_missing(pl.lit(value))
 
 
 def _is_undefined(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -114,9 +133,9 @@ def _is_undefined(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _distinct_measures(active: Sequence[tuple[Rule, Any]]) -> list[tuple[Rule, Any]]:
-    seen: dict[str, tuple[Rule, Any]] = {}
+    seen: dict[tuple[str, tuple[str, str] | None], tuple[Rule, Any]] = {}
     for rule, threshold in active:
-        seen.setdefault(rule.measure, (rule, threshold))
+        seen.setdefault((rule.measure, rule.only), (rule, threshold))
     return list(seen.values())
 
 

@@ -38,13 +38,13 @@ FATES = pl.Schema(
 """`source` is the record's own, or of what a reader could not use the reader's label. `fate` is
 `dropped` or `quarantined`. `measure`, `value` and `threshold` say which rule fired on what;
 `detail` is the step's own words or JSON evidence; `row` is the record's number in the stage's
-input, where there is one; `preview` the start of its text, for the first records of each reason."""
+input, where there is one; `preview` the start of its text, for a few records of each reason."""
 
 PUBLISHED_FATES = pl.Schema({name: dtype for name, dtype in FATES.items() if name != "row"})
 """`sidecar/fates.parquet`: without `row`, which counts in shards that only the engine sees."""
 
 PREVIEWS = 5
-"""Previews kept per task and reason."""
+"""Records of each step and reason whose texts are kept."""
 PREVIEW_CHARACTERS = 400
 
 

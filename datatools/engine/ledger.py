@@ -30,6 +30,8 @@ class StepCounts:
         quarantined: Records that could not be used, by reason.
         removed: Characters removed from kept records, by reason.
         text_bytes: UTF-8 bytes of text in the kept records.
+        notes: What a per-batch step of one task counts beside the ledger. Told apart from it, so
+            that these are not added to another task's.
     """
 
     read: int = 0
@@ -39,6 +41,7 @@ class StepCounts:
     quarantined: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
     text_bytes: int = 0
+    notes: Counter[str] = field(default_factory=Counter)
 
     @property
     def balance(self) -> int:
@@ -66,6 +69,7 @@ class StepCounts:
             "quarantined": dict(sorted(self.quarantined.items())),
             "removed": dict(sorted(self.removed.items())),
             "text_bytes": self.text_bytes,
+            **({"notes": dict(self.notes)} if self.notes else {}),
         }
 
     @classmethod
@@ -79,6 +83,7 @@ class StepCounts:
             quarantined=Counter(value["quarantined"]),
             removed=Counter(value["removed"]),
             text_bytes=value["text_bytes"],
+            notes=Counter(value.get("notes", {})),
         )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from datatools.code_digest import foreign_code
@@ -31,7 +31,6 @@ __all__ = [
     "measure_key",
     "segments",
     "topological",
-    "units_of",
 ]
 
 
@@ -61,6 +60,16 @@ class DatasetPlan:
             named += [name for name in link.step.references() if name not in named]
         return tuple(named)
 
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """Units of its Source, as they were when they were first asked for; none without one.
+
+        Raises:
+            ConfigError: An input is not there.
+        """
+        first = self.links[0].step if self.links else None
+        return tuple(first.units()) if isinstance(first, Source) else ()
+
 
 @dataclass(frozen=True)
 class Job:
@@ -81,6 +90,16 @@ class Job:
     def dataset(self, name: str) -> DatasetPlan:
         """Return the dataset of that name."""
         return next(dataset for dataset in self.datasets if dataset.name == name)
+
+    def closure(self, names: Iterable[str]) -> set[str]:
+        """Return the names of these datasets and of all that they need."""
+        wanted: set[str] = set()
+        left = list(names)
+        while left:
+            name = left.pop()
+            wanted.add(name)
+            left += [n for n in self.dataset(name).needs if n not in wanted]
+        return wanted
 
 
 @dataclass(frozen=True)
@@ -128,23 +147,6 @@ def _circle(left: Sequence[DatasetPlan]) -> list[str]:
     while way[-1] not in way[:-1]:
         way.append(next(name for name in waiting[way[-1]].needs if name in waiting))
     return way[way.index(way[-1]) :]
-
-
-def units_of(dataset: DatasetPlan) -> list[Unit]:
-    """Return the units of a dataset's Source; none without one.
-
-    Raises:
-        ConfigError: An input is not there; the message names the dataset and step.
-    """
-    first = dataset.links[0].step if dataset.links else None
-    if not isinstance(first, Source):
-        return []
-    try:
-        return first.units()
-    except ConfigError as error:
-        got = {} if error.got is None else {"got": error.got}
-        where = f"datasets.{dataset.name}.steps[0].{error.where}"
-        raise ConfigError(where, error.problem, hint=error.hint, **got) from error
 
 
 def segments(job: Job, dataset: DatasetPlan) -> list[Segment]:

@@ -1,15 +1,15 @@
-"""Texts of records that left: the first few of each reason, for people to look at."""
+"""Texts of records that left: a few of each reason, for people to look at."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from datatools.engine.chain import preview
-from datatools.engine.fates import PREVIEWS
+from datatools.engine.fates import FATES
+from datatools.engine.shown import Lowest
 from datatools.engine.store import PartRef, iter_batches
 from datatools.engine.tasks import Output, TaskEnv
 from datatools.engine.view import View
@@ -26,7 +26,7 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class PreviewTask:
-    """Look up the text of the first records of each step and reason.
+    """Look up the texts of the records of each step and reason that `Lowest` chooses.
 
     Attributes:
         view: The records before the decision that made the fates.
@@ -39,30 +39,22 @@ class PreviewTask:
     def run(self, env: TaskEnv) -> Output:
         """Commit `id`, `step` and `text`."""
         schema = pl.Schema({"id": pl.String, "step": pl.String, "text": pl.String})
-        first = self._first(env)
-        rows = first["row"].to_numpy()
+        chosen = self._chosen(env)
+        rows = chosen["row"].to_numpy()
         distinct = np.unique(rows)
         texts = self.view.gather(env.root, distinct, _SHOWN[self.view.kind])
         shown = texts.select(preview(self.view.kind)).to_series()
-        frame = first.select("id", "step", shown[np.searchsorted(distinct, rows)].alias("text"))
+        frame = chosen.select("id", "step", shown[np.searchsorted(distinct, rows)].alias("text"))
         return Output(parts={"data": env.write("data", schema.to_frame(), [frame.cast(schema)])})
 
-    def _first(self, env: TaskEnv) -> pl.DataFrame:
-        """Return the first rows of each step and reason, holding no more than those."""
+    def _chosen(self, env: TaskEnv) -> pl.DataFrame:
+        """Return the rows whose texts are looked up, holding few more than those."""
         columns = ["id", "step", "reason", "row"]
-        seen: Counter[tuple[str, str]] = Counter()
-        found: list[tuple[str, str, str, int]] = []
+        lowest = Lowest()
+        found = [FATES.to_frame().select(columns)]
         for part in self.fates:
             for _, frame in iter_batches(env.root, part, columns):
                 named = frame.filter(pl.col("row").is_not_null())
-                for row in (
-                    named.group_by("step", "reason", maintain_order=True)
-                    .head(PREVIEWS)
-                    .select(columns)
-                    .iter_rows()
-                ):
-                    seen[row[1], row[2]] += 1
-                    if seen[row[1], row[2]] <= PREVIEWS:
-                        found.append(row)
-        schema = {"id": pl.String, "step": pl.String, "reason": pl.String, "row": pl.UInt64}
-        return pl.DataFrame(found, schema=schema, orient="row").sort("row")
+                found.append(named.filter(lowest.among(named)))
+        few = pl.concat(found)
+        return few.filter(Lowest().among(few)).sort("row")

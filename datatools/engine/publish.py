@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import polars as pl
 import pyarrow.parquet as pq
 
-from datatools.engine.fates import PUBLISHED_FATES
+from datatools.engine.fates import FATES, PUBLISHED_FATES
+from datatools.engine.shown import Lowest
 from datatools.engine.store import PartRef, iter_batches, read_part, to_arrow, write_atomic
 from datatools.engine.tasks import BYTES, Output, TaskEnv
 from datatools.engine.view import View
@@ -201,6 +203,8 @@ class _Growing:
         return PartRef(path, rows, size, sha256, ())
 
 
+_CHOICE = {name: FATES[name] for name in ("id", "step", "reason")}
+
 FENCE_LISTED = 1000
 """Records stopped by the fence that a manifest names; it counts them all."""
 
@@ -221,20 +225,27 @@ class FatesTask:
             [pl.DataFrame(schema={"id": pl.String, "step": pl.String, "text": pl.String}), *shown]
         ).unique(["id", "step"], keep="first", maintain_order=True)
         rows = sum(part.rows for part in self.parts)
+        chosen = self._chosen(env)
 
         def write(file: Any) -> None:
             nonlocal stopped
             schema = to_arrow(PUBLISHED_FATES.to_frame()).schema
             with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                start = 0
                 for part in self.parts:
                     for _, frame in iter_batches(env.root, part):
+                        place = np.arange(start, start + frame.height)
+                        start += frame.height
+                        shown = pl.Series(np.isin(place, chosen))
                         lost = frame.filter(pl.col("reason").is_in(FENCED_REASONS))
                         stopped += lost.height
                         told = lost.head(FENCE_LISTED - len(listed))
                         listed.extend(told.select("id", "step", "reason", "detail").to_dicts())
                         joined = (
                             frame.join(found, on=["id", "step"], how="left", maintain_order="left")
-                            .with_columns(pl.coalesce("preview", "text").alias("preview"))
+                            .with_columns(
+                                pl.when(shown).then(pl.coalesce("preview", "text")).alias("preview")
+                            )
                             .select(list(PUBLISHED_FATES))
                         )
                         writer.write_table(to_arrow(joined))
@@ -244,6 +255,19 @@ class FatesTask:
         fates = PartRef(path, rows, size, sha256, ())
         fence = {"total": stopped, "records": listed}
         return Output(parts={"fates": fates}, values={"fence": fence})
+
+    def _chosen(self, env: TaskEnv) -> npt.NDArray[np.int64]:
+        """Return which fates show their texts: each task chose among its own only."""
+        lowest = Lowest()
+        found = [pl.DataFrame(schema={"place": pl.Int64, **_CHOICE})]
+        start = 0
+        for part in self.parts:
+            for _, frame in iter_batches(env.root, part, list(_CHOICE)):
+                places = pl.int_range(start, start + frame.height, eager=True).alias("place")
+                start += frame.height
+                found.append(frame.select(places, *_CHOICE).filter(lowest.among(frame)))
+        few = pl.concat(found)
+        return few.filter(Lowest().among(few))["place"].to_numpy()
 
 
 def card(manifest: Mapping[str, Any], exports: Sequence[Export]) -> str:
@@ -287,6 +311,10 @@ def card(manifest: Mapping[str, Any], exports: Sequence[Export]) -> str:
             f"{counts['kept']:,} | {_reasons(counts['dropped'])} | "
             f"{_reasons(counts['quarantined'])} |"
         )
+    for step in manifest["steps"]:
+        for tally in step.get("tallies", ()):
+            lines += ["", f"## {step['label']}: {tally['title']}", ""]
+            lines += _tally_lines(tally["rows"])
     lines += ["", "## Sources and licences", ""]
     if manifest["origins"]:
         lines += ["| source | licence | records |", "|---|---|---|"]
@@ -301,6 +329,21 @@ def card(manifest: Mapping[str, Any], exports: Sequence[Export]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _tally_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return ["Nothing."]
+    head = [f"| {' | '.join(rows[0])} |", "|---" * len(rows[0]) + "|"]
+    return head + [f"| {' | '.join(map(_tally_cell, row.values()))} |" for row in rows]
+
+
+def _tally_cell(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return " ".join(value.replace("|", "\\|").split())
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

@@ -25,7 +25,7 @@ from datatools.engine.tasks import Output
 from datatools.engine.unique_ids import find_repeated
 from datatools.engine.view import View
 from datatools.errors import DataError
-from datatools.steps.base import Export
+from datatools.steps.base import Export, Tally
 
 __all__ = ["Publisher"]
 
@@ -176,6 +176,7 @@ class Publisher:
                     "fields": link.step.model_dump(mode="json"),
                     "counts": state.steps[link.context.label].to_json(),
                     "notes": state.notes.get(link.context.label, {}),
+                    **_tallies(state.tallies.get(link.context.label, ())),
                     "rules": [rule.to_json() for rule in rules[link.context.label]],
                 }
                 for link in state.plan.links
@@ -192,6 +193,11 @@ class Publisher:
             **({"limited": self._limit} if self._limit is not None else {}),
         }
         return manifest, files
+
+
+def _tallies(tallies: Sequence[Tally]) -> dict[str, Any]:
+    told = [{"title": one.title, "rows": [dict(row) for row in one.rows]} for one in tallies]
+    return {"tallies": told} if told else {}
 
 
 def _entry(path: str, part: PartRef) -> dict[str, Any]:

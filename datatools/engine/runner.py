@@ -27,7 +27,6 @@ from datatools.engine.plan import (
     link_key,
     measure_key,
     segments,
-    units_of,
 )
 from datatools.engine.previews import PreviewTask
 from datatools.engine.publisher import Publisher
@@ -87,22 +86,12 @@ class Runner:
         Returns:
             States by dataset name.
         """
-        wanted = self._closure(only)
+        every = [dataset.name for dataset in self._job.datasets]
+        wanted = self._job.closure(every if only is None else only)
         for dataset in self._job.datasets:
             if dataset.name in wanted and dataset.name not in self.states:
                 self.states[dataset.name] = self._dataset(dataset)
         return self.states
-
-    def _closure(self, only: Sequence[str] | None) -> set[str]:
-        if only is None:
-            return {dataset.name for dataset in self._job.datasets}
-        wanted: set[str] = set()
-        left = list(only)
-        while left:
-            name = left.pop()
-            wanted.add(name)
-            left += [n for n in self._job.dataset(name).needs if n not in wanted]
-        return wanted
 
     # ------------------------------------------------------------------------------------------
     # Segments
@@ -148,6 +137,9 @@ class Runner:
         for output in outputs:
             for label, counts in output.counts.items():
                 state.steps.setdefault(label, StepCounts()).add(counts)
+                if counts.notes:
+                    noted = state.notes.setdefault(label, {})
+                    noted |= {name: noted.get(name, 0) + n for name, n in counts.notes.items()}
             if "fates" in output.parts:
                 state.fates.append(output.parts["fates"])
 
@@ -162,7 +154,7 @@ class Runner:
         first, *rest = segment.links
         source = first.step
         assert isinstance(source, Source)
-        units = units_of(dataset) if self._limit is None else units_of(dataset)[:1]
+        units = dataset.units if self._limit is None else dataset.units[:1]
         source_label = source.label or dataset.name
         key = {
             "source": link_key(first, frozenset({"paths", "path"})),
@@ -302,6 +294,10 @@ class Runner:
             for other in step.references()
         }
         result = step.lower(rows, others)
+        if result.notes:
+            state.notes[link.context.label] = dict(result.notes)
+        if result.tallies:
+            state.tallies[link.context.label] = tuple(result.tallies)
         if isinstance(result, Decisions):
             self._decisions(state, link, result)
         elif isinstance(result, Cuts):
@@ -312,8 +308,6 @@ class Runner:
     def _decisions(self, state: DatasetState, link: Link, result: Decisions) -> None:
         assert isinstance(result.table, StoredTable)
         view, label = state.view, link.context.label
-        if result.notes:
-            state.notes[label] = dict(result.notes)
         layout = ByShard("row", len(view.shards))
         parts = result.table.parts(layout)
         columns = tuple(result.columns.items())
@@ -332,23 +326,26 @@ class Runner:
     def _cuts(self, state: DatasetState, link: Link, result: Cuts) -> None:
         assert isinstance(result.table, StoredTable)
         view, label = state.view, link.context.label
-        if result.notes:
-            state.notes[label] = dict(result.notes)
         parts = result.table.parts(ByShard("row", len(view.shards)))
         outputs = self._stages.stage(
             f"{self._name(state.plan, [link])}/apply",
             {
                 "cut": [part.sha256 for part in parts],
                 "empty": result.empty,
+                "told": result.told,
                 "label": label,
                 "view": view.identity,
             },
-            [CutTask(view, s, label, parts, result.empty) for s in range(len(view.shards))],
+            [
+                CutTask(view, s, label, parts, result.empty, result.told)
+                for s in range(len(view.shards))
+            ],
         )
         self._left(state, view, outputs)
         shards = tuple(output.parts["data"] for output in outputs)
         alive = tuple(shard.rows for shard in shards)
-        state.view = View(view.kind, shards, alive, cut_schema(view.schema, label))
+        schema = cut_schema(view.schema, label, result.told)
+        state.view = View(view.kind, shards, alive, schema)
 
     def _order(self, state: DatasetState, link: Link, result: Order) -> None:
         assert isinstance(result.table, StoredTable)

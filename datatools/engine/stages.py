@@ -27,7 +27,7 @@ __all__ = ["FORMAT", "Bodies", "StageEvent", "Stages"]
 
 Bodies = Sequence[Body] | Callable[[], Sequence[Body]]
 
-FORMAT = 3
+FORMAT = 4
 """Part of every key: bumped when the engine's own files change shape."""
 MAX_DEATHS = 3
 """How often a task's worker may die before the run stops."""

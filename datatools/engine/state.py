@@ -10,6 +10,7 @@ from datatools.engine.plan import DatasetPlan
 from datatools.engine.rule_counts import RuleCount, rule_counts
 from datatools.engine.store import PartRef
 from datatools.engine.view import View
+from datatools.steps.base import Tally
 
 __all__ = ["DatasetState"]
 
@@ -27,7 +28,8 @@ class DatasetState:
             read files to their ends.
         fates: Parts with the fates of records that left.
         previews: Parts with texts looked up for some of them.
-        notes: What Globals count beside the ledger, by step label.
+        notes: What steps count beside the ledger, by step label.
+        tallies: Tables that Globals show, by step label.
     """
 
     plan: DatasetPlan
@@ -38,6 +40,7 @@ class DatasetState:
     fates: list[PartRef] = field(default_factory=list)
     previews: list[PartRef] = field(default_factory=list)
     notes: dict[str, dict[str, int]] = field(default_factory=dict)
+    tallies: dict[str, tuple[Tally, ...]] = field(default_factory=dict)
 
     @property
     def ledger(self) -> StepCounts:

@@ -30,9 +30,11 @@ from datatools.engine.view import View, row_numbers
 from datatools.kernels.repeats import repeated
 from datatools.steps.base import (
     Batch,
+    BroadcastFn,
     Context,
     GroupFn,
     LookupFn,
+    MakeFn,
     ReduceFn,
     Rows,
     ShardFn,
@@ -132,6 +134,45 @@ class _MapShard:
     def key(self) -> object:
         parts = self.view.shard_identity(self.shard)
         return ["map", identity(self.fn), self.columns, parts, self.shard]
+
+
+@dataclass(frozen=True)
+class _MapBeside:
+    """A shard, mapped by the function that a whole table was made into."""
+
+    view: AnyView
+    shard: int
+    fn: BroadcastFn
+    columns: tuple[str, ...]
+    table: tuple[PartRef, ...]
+
+    def frame(self, env: TaskEnv) -> pl.DataFrame:
+        name = digest([identity(self.fn), [part.sha256 for part in self.table]])
+        if name not in _made:
+            _made.clear()  # one at a time: a table may take a good part of the memory
+            parts = [read_part(env.root, part) for part in self.table]
+            _made[name] = self.fn(pl.concat(parts))
+        return _MapShard(self.view, self.shard, _made[name], self.columns).frame(env)
+
+    def key(self) -> object:
+        parts = self.view.shard_identity(self.shard)
+        table = [part.sha256 for part in self.table]
+        return ["map beside", identity(self.fn), self.columns, parts, self.shard, table]
+
+
+_made: dict[str, ShardFn] = {}
+"""What this process made of the table it last mapped beside, by what it was made of."""
+
+
+@dataclass(frozen=True)
+class _Make:
+    fn: MakeFn
+
+    def frame(self, env: TaskEnv) -> pl.DataFrame:
+        return self.fn()
+
+    def key(self) -> object:
+        return ["make", identity(self.fn)]
 
 
 @dataclass(frozen=True)
@@ -332,6 +373,12 @@ class StoredTable:
         """Apply a function to the whole table in one task."""
         return self._next(name, [_Reduce(self.parts(), reduce)], self._size)
 
+    def followed_by(self, other: Table) -> StoredTable:
+        """Return the rows of this table, then those of another."""
+        assert isinstance(other, StoredTable)
+        both = [*self._producers, *other._producers]
+        return self._next(f"{self._name}, {other._name}", both, self._size + other._size)
+
     def join(
         self,
         other: Table,
@@ -404,6 +451,22 @@ class StoredRows:
             for shard in range(len(self._view.shard_bytes))
         ]
         return StoredTable(self._runner, self._step, name, producers, self._view.rows * fanout)
+
+    def map_beside(
+        self, table: Table, fn: BroadcastFn, *, columns: Sequence[str], fanout: int = 1, name: str
+    ) -> StoredTable:
+        """Apply to every batch the function made of a table; see `steps.base.Rows.map_beside`."""
+        assert isinstance(table, StoredTable)
+        parts = table.parts()
+        producers = [
+            _MapBeside(self._view, shard, fn, tuple(columns), parts)
+            for shard in range(len(self._view.shard_bytes))
+        ]
+        return StoredTable(self._runner, self._step, name, producers, self._view.rows * fanout)
+
+    def make(self, fn: MakeFn, *, name: str) -> StoredTable:
+        """Return rows that come from no records; see `steps.base.Rows.make`."""
+        return StoredTable(self._runner, self._step, name, [_Make(fn)], 1)
 
     def lookup(
         self,

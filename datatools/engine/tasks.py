@@ -18,15 +18,16 @@ import polars as pl
 from datatools.engine.careful import CarefulSteps, RowLimits
 from datatools.engine.chain import Chain, Link, preview, split_batches, text_bytes
 from datatools.engine.decide import Verdicts, decide
-from datatools.engine.fates import FATES, PREVIEWS, empty_fates, fates_frame
+from datatools.engine.fates import FATES, empty_fates, fates_frame
 from datatools.engine.ledger import InputCounts, StepCounts
 from datatools.engine.measuring import measure, measure_schema
+from datatools.engine.shown import Lowest
 from datatools.engine.store import PartRef, Root, write_part
 from datatools.engine.stores import store_at
 from datatools.engine.view import KEEP, View, row_numbers
 from datatools.heartbeat import beat, ends_when_still
 from datatools.records import SCHEMAS, Kind, conform, id_keys
-from datatools.steps.base import Filter, Source, Unit
+from datatools.steps.base import TEXT_BYTES, Filter, Source, Unit
 
 __all__ = [
     "BYTES",
@@ -44,7 +45,7 @@ __all__ = [
     "execute_watched",
 ]
 
-BYTES = "__bytes"
+BYTES = TEXT_BYTES
 """Column of every base shard: UTF-8 bytes of text in the record, so that counting reads no text."""
 
 
@@ -354,6 +355,7 @@ class SourceTask(RowBody):
 
         keys = [id_keys(pl.Series([], dtype=pl.String))]
         twice: list[pl.DataFrame] = []
+        lowest = Lowest()
 
         def records() -> Iterator[pl.DataFrame]:
             position = 0
@@ -368,8 +370,7 @@ class SourceTask(RowBody):
                 again = np.isin(np.arange(position, position + frame.height), self.repeated)
                 position += frame.height
                 if again.any():
-                    told = sum(fates.height for fates in twice)
-                    twice.append(self._twice(frame.filter(again), kind, PREVIEWS - told))
+                    twice.append(self._twice(frame.filter(again), kind, lowest))
                     frame = frame.filter(~again)
                 counts.kept += frame.height
                 counts.text_bytes += int(frame.select(text_bytes(kind).sum()).item())
@@ -399,10 +400,9 @@ class SourceTask(RowBody):
         _write_fates(env, output, fates)
         return output
 
-    def _twice(self, frame: pl.DataFrame, kind: Kind, shown: int) -> pl.DataFrame:
+    def _twice(self, frame: pl.DataFrame, kind: Kind, lowest: Lowest) -> pl.DataFrame:
         """Return the fates of records whose id an earlier one has, some with their text."""
-        texts = frame.head(max(0, shown)).select(preview(kind)).to_series()
-        return fates_frame(
+        fates = fates_frame(
             frame,
             self.label,
             "quarantined",
@@ -410,8 +410,9 @@ class SourceTask(RowBody):
             detail=pl.repeat(
                 "an earlier record of this dataset has the same id", frame.height, eager=True
             ),
-            preview=texts.extend_constant(None, frame.height - texts.len()),
+            preview=frame.select(preview(kind)).to_series(),
         )
+        return fates.with_columns(pl.when(lowest.among(fates)).then("preview").alias("preview"))
 
 
 # --------------------------------------------------------------------------------------------------

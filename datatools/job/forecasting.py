@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from datatools.engine.plan import units_of
 from datatools.engine.store import read_json
 from datatools.errors import IntegrityError
 from datatools.job.conclusions import trained_datasets
 from datatools.job.running import RunResult, cache_of, run
 from datatools.outputs.addresses import output_at
 from datatools.pipeline.definition import Pipeline
+from datatools.pipeline.inputs import find_inputs
 
 __all__ = ["ConclusionForecast", "Forecast", "forecast"]
 
@@ -93,7 +93,9 @@ def forecast(pipeline: Pipeline, records: int = 500) -> Forecast:
     Raises:
         DatatoolsError: The sample could not be run.
     """
-    whole = sum(unit.end - unit.start for d in pipeline.job().datasets for unit in units_of(d))
+    job = pipeline.job()
+    find_inputs(pipeline, job)
+    whole = sum(unit.end - unit.start for dataset in job.datasets for unit in dataset.units)
     workers = pipeline.run.workers or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="datatools-forecast-") as folder:
 

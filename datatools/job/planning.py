@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from datatools.engine.executors.inline import InlineExecutor
-from datatools.engine.plan import DatasetPlan, segments, units_of
+from datatools.engine.plan import DatasetPlan, segments
 from datatools.engine.progress import Silent
 from datatools.engine.runner import Runner
 from datatools.engine.stages import NotCachedError, Stages
@@ -34,6 +34,7 @@ from datatools.job.differences import differences
 from datatools.job.running import cache_of, resolved
 from datatools.outputs.addresses import LocalOutput, output_at
 from datatools.pipeline.definition import Pipeline
+from datatools.pipeline.inputs import find_inputs
 
 __all__ = ["Plan", "PlannedConclusion", "PlannedDataset", "plan"]
 
@@ -111,6 +112,7 @@ def plan(pipeline: Pipeline) -> Plan:
         ConfigError: The pipeline is wrong, or an input file is not there.
     """
     job = pipeline.job()
+    find_inputs(pipeline, job)
     there = output_at(pipeline.output)
     there.bring_conclusions()
     output = there.folder
@@ -135,7 +137,7 @@ def plan(pipeline: Pipeline) -> Plan:
         published = None
         if dataset.publish:
             published = "after" if reached else _published(runner, output, dataset.name, manifests)
-        units = units_of(dataset)
+        units = dataset.units
         datasets.append(
             PlannedDataset(
                 dataset.name,

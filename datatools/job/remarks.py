@@ -52,19 +52,16 @@ def large_buckets(notes: Mapping[str, int]) -> str | None:
     Example:
         >>> large_buckets({"buckets_cut": 3, "pairs_not_compared": 12_345})
         '3 buckets were too large: 12,345 pairs not compared'
-        >>> large_buckets({"buckets_cut": 1})
-        '1 bucket was too large: only the best of its documents were compared with the others'
+        >>> large_buckets({"buckets_cut": 1, "pairs_not_compared": 1})
+        '1 bucket was too large: 1 pair not compared'
         >>> large_buckets({"buckets_cut": 0, "pairs_proposed": 7}) is None
         True
     """
-    cut, skipped = notes.get("buckets_cut", 0), notes.get("pairs_not_compared")
+    cut, skipped = notes.get("buckets_cut", 0), notes.get("pairs_not_compared", 0)
     if not cut:
         return None
     which = "1 bucket was too large" if cut == 1 else f"{cut:,} buckets were too large"
-    if skipped is not None:
-        return f"{which}: {skipped:,} pair{'s' * (skipped != 1)} not compared"
-    whose = "its" if cut == 1 else "their"
-    return f"{which}: only the best of {whose} documents were compared with the others"
+    return f"{which}: {skipped:,} pair{'s' * (skipped != 1)} not compared"
 
 
 def silent_rules(where: str, rules: Sequence[RuleCount]) -> Iterator[str]:

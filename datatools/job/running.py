@@ -38,9 +38,11 @@ from datatools.job.conclusions import (
     training_conclusion,
     verdict_conclusion,
 )
+from datatools.job.gaps import counted_in, gap_words
 from datatools.job.remarks import remarks
 from datatools.outputs.addresses import CACHE, Output, output_at
 from datatools.pipeline.definition import Pipeline, RunSettings, load_pipeline
+from datatools.pipeline.inputs import find_inputs
 from datatools.pipeline.own_output import TRIAL
 from datatools.steps import STEPS
 from datatools.steps.base import Step
@@ -153,6 +155,7 @@ def run(
                 got=name,
                 hint=suggestion(name, pipeline.datasets),
             )
+    find_inputs(pipeline, job, only)
     progress = progress or Silent()
     whole = output = output_at(pipeline.output)
     if urlsplit(whole.address).scheme == "memory" and pipeline.run.executor != "inline":
@@ -261,8 +264,9 @@ def _problems(settings: RunSettings, states: Mapping[str, DatasetState]) -> list
             unread = sum(item["end"] - item["start"] for item in counts.incomplete)
             if unread > settings.max_quarantine_fraction * counts.size:
                 problems.append(
-                    f"{name}: {label} could not read {unread:,} of {counts.size:,}, more than the "
-                    f"allowed {settings.max_quarantine_fraction:.3%}"
+                    f"{name}: {label} could not read {unread:,} of {counts.size:,} "
+                    f"{counted_in(label)}, more than the allowed "
+                    f"{settings.max_quarantine_fraction:.3%}"
                 )
                 problems += _incomplete(name, state)
         if fraction > settings.max_quarantine_fraction:
@@ -276,10 +280,9 @@ def _problems(settings: RunSettings, states: Mapping[str, DatasetState]) -> list
 def _incomplete(name: str, state: DatasetState) -> list[str]:
     """Name the parts of the input that could not be read."""
     return [
-        f"{name}: {label} could not read {item['path']} "
-        f"bytes {item['start']:,} to {item['end']:,}: {item['detail']}"
+        f"{name}: {gap_words(label, gap)}"
         for label, counts in state.inputs.items()
-        for item in counts.incomplete
+        for gap in counts.incomplete
     ]
 
 

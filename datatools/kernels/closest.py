@@ -34,18 +34,18 @@ def _closest(
     quota: npt.NDArray[np.int64],
     equal: npt.NDArray[np.int64],
     best: npt.NDArray[np.int64],
-    cut: npt.NDArray[np.bool_],
+    skipped: npt.NDArray[np.int64],
 ) -> None:
     for row in range(first.shape[0]):
         for band in range(first.shape[1]):
-            for at in range(first[row, band], last[row, band]):
+            start = first[row, band]
+            # They increase within a bucket.
+            count = np.searchsorted(docs[start : last[row, band]], limit)
+            compared = min(count, quota[row, band])
+            quota[row, band] -= compared
+            skipped[row, band] += count - compared
+            for at in range(start, start + compared):
                 doc = np.int64(docs[at])
-                if doc >= limit:  # they increase within a bucket
-                    break
-                if quota[row, band] == 0:
-                    cut[row, band] = True
-                    break
-                quota[row, band] -= 1
                 same = _equal_bytes(asked[row], sketches[doc])
                 number = base + doc
                 if same > equal[row] or (same == equal[row] and number < best[row]):
@@ -65,9 +65,9 @@ def closest(
     quota: npt.NDArray[np.int64],
     equal: npt.NDArray[np.int64],
     best: npt.NDArray[np.int64],
-    cut: npt.NDArray[np.bool_],
+    skipped: npt.NDArray[np.int64],
 ) -> None:
-    """Look for better matches in one segment; `quota`, `equal`, `best` and `cut` are updated.
+    """Look for better matches in one segment; `quota`, `equal`, `best` and `skipped` are updated.
 
     Called for one segment after another in the order of their documents, the result is that of one
     segment that holds them all: more equal bytes win, then the lower number.
@@ -83,7 +83,7 @@ def closest(
         quota: int64 of shape (rows, bands), documents of each bucket that may still be compared.
         equal: int64 of shape (rows,), equal bytes of the best match so far.
         best: int64 of shape (rows,), number of the best match so far.
-        cut: bool of shape (rows, bands), whether a bucket held more documents than its quota.
+        skipped: int64 of shape (rows, bands), documents of each bucket beyond its quota so far.
 
     Example:
         >>> sketches = np.array([[1, 2, 3, 4], [1, 2, 3, 9]], np.uint8)
@@ -91,7 +91,7 @@ def closest(
         >>> closest(
         ...     np.array([[0, 2, 3, 9]], np.uint8), np.array([[0]]), np.array([[2]]),
         ...     np.array([0, 1], np.uint32), sketches, limit=2, base=100,
-        ...     quota=np.array([[8]]), equal=equal, best=best, cut=np.zeros((1, 1), np.bool_),
+        ...     quota=np.array([[8]]), equal=equal, best=best, skipped=np.zeros((1, 1), np.int64),
         ... )
         >>> best.tolist(), equal.tolist()
         ([101], [3])
@@ -111,5 +111,5 @@ def closest(
         quota,
         equal,
         best,
-        cut,
+        skipped,
     )

@@ -243,7 +243,7 @@ def _close_pairs(
     most: I64,
     left: npt.NDArray[np.int64],
     right: npt.NDArray[np.int64],
-    cut: npt.NDArray[np.bool_],
+    skipped: npt.NDArray[np.int64],
 ) -> I64:
     count = 0
     for group in range(len(starts) - 1):
@@ -256,11 +256,11 @@ def _close_pairs(
                 if differ > limit:
                     continue
                 if found == most:
-                    cut[count - 1] = True
+                    skipped[count - 1] = i - j
                     break
                 left[count] = j
                 right[count] = i
-                cut[count] = False
+                skipped[count] = 0
                 count += 1
                 found += 1
     return count
@@ -268,7 +268,7 @@ def _close_pairs(
 
 def close_pairs(
     starts: npt.NDArray[np.int64], sketch: npt.NDArray[np.uint64], *, limit: int, most: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return each member of a bucket with the first members before it that are close to it.
 
     Args:
@@ -280,7 +280,8 @@ def close_pairs(
     Returns:
         left: int64 of shape (pairs,), the better member.
         right: int64 of shape (pairs,), the other.
-        cut: bool of shape (pairs,), true for a member's last pair if there were more.
+        skipped: int64 of shape (pairs,): for the last pair of a member that is close to more than
+            `most`, how many members before it were not looked at.
 
     Complexity:
         O(members^2) in a bucket of unrelated vectors, at 4 ns per pair; O(members) in one of
@@ -289,9 +290,10 @@ def close_pairs(
     starts = np.ascontiguousarray(starts, np.int64)
     slots = most * len(sketch)
     left, right = np.empty(slots, np.int64), np.empty(slots, np.int64)
-    cut = np.empty(slots, np.bool_)
-    count = _close_pairs(starts, np.ascontiguousarray(sketch), limit, most, left, right, cut)
-    return left[:count], right[:count], cut[:count]
+    skipped = np.empty(slots, np.int64)
+    sketch = np.ascontiguousarray(sketch)
+    count = _close_pairs(starts, sketch, limit, most, left, right, skipped)
+    return left[:count], right[:count], skipped[:count]
 
 
 @kernel

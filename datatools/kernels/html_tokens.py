@@ -52,7 +52,7 @@ TEXT, START, END, NOTHING = range(4)
     BLOCK,  # begins a paragraph of text
 ) = (1 << bit for bit in range(23))
 
-_ELEMENTS: Final = {
+ELEMENTS: Final = {
     VOID: "area base basefont bgsound br col embed frame hr image img input keygen link meta param "
     "source track wbr",
     RAW: "iframe noembed noframes script style textarea title xmp",
@@ -89,6 +89,7 @@ _ELEMENTS: Final = {
     "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr listing main menu nav ol p "
     "plaintext pre search section select table textarea ul xmp",
 }
+"""Names of elements by what they do."""
 _FOREIGN_ELEMENTS: Final = {
     HOSTS_HTML | SPECIAL | SCOPE: "annotation-xml desc foreignobject mi mn mo ms mtext title",
 }
@@ -109,7 +110,7 @@ def code_of(name: str) -> np.uint64:
 
 def _flags_by_code() -> dict[np.uint64, int]:
     flags: dict[np.uint64, int] = {}
-    for elements, bit in ((_ELEMENTS, np.uint64(0)), (_FOREIGN_ELEMENTS, FOREIGN)):
+    for elements, bit in ((ELEMENTS, np.uint64(0)), (_FOREIGN_ELEMENTS, FOREIGN)):
         for flag, names in elements.items():
             for name in names.split():
                 code = code_of(name) | bit

@@ -24,6 +24,7 @@ from datatools.kernels.jit import intrinsic
 __all__ = [
     "BLOCK_BYTES",
     "lower_block",
+    "mark_block",
     "space_block",
     "unsure_case",
     "unsure_spaces",
@@ -84,6 +85,7 @@ class _Block:
 _LEADS = (0xC2, 0xF4)
 _HIGH = (0x80, 0xFF)
 _untyped: Any = types
+_FIVE_MASKS = _untyped.UniTuple(types.uint64, 5)
 _TWO_MASKS = _untyped.UniTuple(types.uint64, 2)
 
 
@@ -173,3 +175,21 @@ def unsure_spaces(typing_context: Any, array: Any, index: Any) -> Any:
         return block.mask((0xC2, 0xC2), (0xE1, 0xE3))
 
     return types.uint64(array, types.intp), codegen
+
+
+@intrinsic
+def mark_block(typing_context: Any, array: Any, index: Any) -> Any:
+    """Return masks of ASCII letters, `#`, `.`, bytes that continue a character, and bytes E2."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        block = _Block(context, builder, signature, args)
+        masks = [
+            block.mask((ord("A"), ord("Z")), (ord("a"), ord("z"))),
+            block.mask((ord("#"), ord("#"))),
+            block.mask((ord("."), ord("."))),
+            block.mask((0x80, 0xBF)),
+            block.mask((0xE2, 0xE2)),  # what U+2026 begins with
+        ]
+        return context.make_tuple(builder, signature.return_type, masks)
+
+    return _FIVE_MASKS(array, types.intp), codegen

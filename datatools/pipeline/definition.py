@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from datatools.engine.plan import Job
-from datatools.errors import ConfigError, nearest
+from datatools.errors import ConfigError, DatatoolsError, nearest
 from datatools.pipeline.resolution import Places, resolve
 from datatools.pipeline.strict_yaml import Document, parse
 from datatools.sizes import Size
@@ -147,6 +147,7 @@ class Pipeline(_Settings):
     """How the job runs."""
     output: str = Field(min_length=1)
     """Folder that the job writes to, or a URL that fsspec writes to: `s3://bucket/corpus/v1`."""
+    _places: Places = PrivateAttr()
 
     @pydantic.field_validator("output")
     @classmethod
@@ -169,13 +170,22 @@ class Pipeline(_Settings):
         pipeline: Self = _Reader(parse(text, where), where).pipeline(cls)
         return pipeline
 
+    def model_post_init(self, context: Any) -> None:
+        """Stand nowhere, as a pipeline written in Python does."""
+        self._places = Places({}, self.name)
+
+    @property
+    def places(self) -> Places:
+        """Where its values stand in its file, for messages."""
+        return self._places
+
     def job(self) -> Job:
         """Return the datasets as the engine runs them, after every check that needs no data.
 
         Raises:
             ConfigError: The configuration is impossible or inert.
         """
-        return resolve(self, Places({}, self.name))
+        return resolve(self, self.places)
 
 
 def load_pipeline(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Pipeline:
@@ -203,9 +213,8 @@ def load_pipeline(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     document = parse(text, where)
     for override in overrides:
         document = _override(document, override)
-    reader = _Reader(document, where)
-    pipeline: Pipeline = reader.pipeline(Pipeline)
-    resolve(pipeline, reader.places)
+    pipeline: Pipeline = _Reader(document, where).pipeline(Pipeline)
+    pipeline.job()
     return pipeline
 
 
@@ -295,7 +304,9 @@ class _Reader:
                 )
                 for name, given in named.items()
             }
-        return self._model(cls, (), raw)
+        pipeline = self._model(cls, (), raw)
+        pipeline._places = self.places
+        return pipeline
 
     def _mapping(self, path: tuple[str | int, ...], value: Any, what: str) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -400,14 +411,13 @@ class _Reader:
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             location = [part for part in first["loc"] if not str(part).startswith("function-")]
-            found = _got(first)
+            problem, hint, got = _say(first)
             if first["type"] == "missing" and len(location) == 1:
-                found["hint"] = _described(cls, location[0])
-            raise ConfigError(self.places.at((*path, *location)), *_say(first), **found) from None
+                hint = _described(cls, location[0])
+            where = self.places.at((*path, *location))
+            raise ConfigError(where, problem, hint=hint, **got) from None
         except ConfigError as error:
-            raise ConfigError(
-                self.places.at(path), error.problem, **_keep_got(error), hint=error.hint
-            ) from None
+            raise error.at(self.places.at(path)) from None
 
 
 def _described(cls: Any, missing: str | int) -> str | None:
@@ -419,7 +429,13 @@ def _described(cls: Any, missing: str | int) -> str | None:
 
 
 def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=\.)\s+(?=[A-Z])", " ".join(text.split()), maxsplit=1)[0]
+    return _sentences(text)[0]
+
+
+def _sentences(text: str) -> tuple[str, str]:
+    """Return the first sentence of a text, and the others."""
+    first, *others = re.split(r"(?<=\.)\s+(?=[A-Z`'])", " ".join(text.split()), maxsplit=1)
+    return first, " ".join(others)
 
 
 def _mentions(annotation: Any, wanted: type) -> bool:
@@ -428,8 +444,24 @@ def _mentions(annotation: Any, wanted: type) -> bool:
     )
 
 
-def _say(error: Any) -> tuple[str]:
-    """Return a pydantic error in this project's words."""
+def _say(error: Any) -> tuple[str, str | None, dict[str, Any]]:
+    """Return what is wrong, what to do and what was got, in this project's words.
+
+    A validator can raise nothing but a ValueError, which has one text for all: the problem is its
+    first sentence, unless an error of ours that keeps them apart is its cause.
+    """
+    got = {} if error["type"] == "missing" else {"got": error["input"]}
+    if error["type"] != "value_error":
+        return _problem(error), _hint(error), got
+    raised = error["ctx"]["error"]
+    cause = raised.__cause__
+    if isinstance(cause, DatatoolsError):
+        return cause.problem, cause.hint, got if cause.got is None else {"got": cause.got}
+    problem, hint = _sentences(str(raised))
+    return problem.removesuffix("."), hint or None, got
+
+
+def _problem(error: Any) -> str:
     context = error.get("ctx", {})
     kind = error["type"]
     bounds = {
@@ -450,25 +482,18 @@ def _say(error: Any) -> tuple[str]:
         "string_type": "must be text",
     }
     if kind in bounds:
-        return (bounds[kind].format(**context),)
-    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return (message.replace("should be", "must be", 1),)
+        return bounds[kind].format(**context)
+    return str(error["msg"]).removeprefix("Input ").replace("should be", "must be", 1)
 
 
-def _got(error: Any) -> dict[str, Any]:
-    if error["type"] == "missing":
-        return {}
-    found: dict[str, Any] = {"got": error["input"]}
-    options = error.get("ctx", {}).get("expected")
-    if isinstance(error["input"], str) and isinstance(options, str):
-        close = nearest(error["input"], re.findall(r"'([^']*)'", options))
+def _hint(error: Any) -> str | None:
+    given, context = error["input"], error.get("ctx", {})
+    options = context.get("expected")
+    if isinstance(given, str) and isinstance(options, str):
+        close = nearest(given, re.findall(r"'([^']*)'", options))
         if close:
-            found["hint"] = f"Did you mean {close!r}?"
-    bound = error.get("ctx", {}).get("le", error.get("ctx", {}).get("lt"))
-    if bound == 1 and isinstance(error["input"], int | float) and 1 < error["input"] <= 100:
-        found["hint"] = f"Did you mean {error['input'] / 100:g}?"
-    return found
-
-
-def _keep_got(error: ConfigError) -> dict[str, Any]:
-    return {} if error.got is None else {"got": error.got}
+            return f"Did you mean {close!r}?"
+    bound = context.get("le", context.get("lt"))
+    if bound == 1 and isinstance(given, int | float) and 1 < given <= 100:
+        return f"Did you mean {given / 100:g}?"
+    return None

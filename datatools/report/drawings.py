@@ -10,7 +10,9 @@ from markupsafe import Markup
 from datatools.judge.verdict import Verdict
 from datatools.report import charts
 from datatools.report.charts import Mark, ShareOf
-from datatools.report.model import Histogram, InputLedger, Measure, StepLedger
+from datatools.report.model.distributions import Histogram, Measure
+from datatools.report.model.funnel import StepLedger
+from datatools.report.model.input import InputLedger
 from datatools.report.quantities import count, decimal, percent, signed, size
 from datatools.report.training import CHANCE_LOSS, Part
 

@@ -22,7 +22,8 @@ from datatools.inquiry.verifying import published
 from datatools.report.diff import compare_beginnings
 from datatools.report.fates import FATES
 from datatools.report.histograms import histogram_of
-from datatools.report.model import Across, Cluster, Clusters, Difference, Histogram, SizeCount
+from datatools.report.model.distributions import Histogram
+from datatools.report.model.duplicates import Across, Cluster, Clusters, Difference, SizeCount
 
 __all__ = ["PREVIEW_CHARACTERS", "clusters"]
 

@@ -17,14 +17,9 @@ import pyarrow.parquet as pq
 
 from datatools.dataset import Dataset
 from datatools.report.histograms import histogram_of
-from datatools.report.model import (
-    APART,
-    GoneSample,
-    Measure,
-    ReasonSamples,
-    StepLedger,
-    Threshold,
-)
+from datatools.report.model.distributions import Measure, Threshold
+from datatools.report.model.funnel import APART, StepLedger
+from datatools.report.model.samples import GoneSample, ReasonSamples
 from datatools.report.shards import sidecar_values
 
 __all__ = ["FATES", "gone", "measures"]

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from datatools.report.model import Histogram
+from datatools.report.model.distributions import Histogram
 
 __all__ = ["histogram_of"]
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -18,32 +18,21 @@ from datatools.dataset import Dataset, open_dataset
 from datatools.engine.rule_counts import RuleCount
 from datatools.errors import DataError, DatatoolsError
 from datatools.inquiry.verifying import left_over, published
+from datatools.job.gaps import counted_in
 from datatools.judge.verdict import Verdict
 from datatools.records import KINDS
 from datatools.report import fates, shards
 from datatools.report.duplicates import clusters
-from datatools.report.model import (
-    APART,
-    DatasetFacts,
-    Gap,
-    InputLedger,
-    NamedVerdict,
-    Planted,
-    ReportData,
-    SplitFacts,
-    StepLedger,
-    StoppedRecord,
-)
+from datatools.report.model.funnel import APART, SplitFacts, StepLedger
+from datatools.report.model.input import Gap, InputLedger
+from datatools.report.model.planted import Planted
+from datatools.report.model.problems import StoppedRecord
+from datatools.report.model.whole import DatasetFacts, NamedVerdict, ReportData
 from datatools.report.planted import find_truth, judge_planted
 from datatools.report.training import Training
+from datatools.steps.base import Tally
 
 __all__ = ["load_report"]
-
-_UNITS: Final[Mapping[str, Literal["bytes", "row groups", "rows"]]] = {
-    "ReadParquet": "row groups",
-    "ReadDataset": "rows",
-}
-"""What sources count whose formats have no byte offsets."""
 
 STOPPED_SHOWN: Final = 20
 """Records stopped by the fence that a page names for each dataset."""
@@ -206,13 +195,14 @@ def _step(step: Mapping[str, Any]) -> StepLedger:
         text_bytes=counts["text_bytes"],
         notes={name: number for name, number in step.get("notes", {}).items() if number},
         rules=tuple(RuleCount(**rule) for rule in step["rules"]),
+        tallies=tuple(Tally(**tally) for tally in step.get("tallies", ())),
     )
 
 
 def _input(label: str, counts: Mapping[str, Any], step: str) -> InputLedger:
     return InputLedger(
         label=label,
-        unit=_UNITS.get(step, "bytes"),
+        unit=counted_in(step),
         size=counts["size"],
         consumed=counts["consumed"],
         skipped=dict(counts["skipped"]),

@@ -24,14 +24,14 @@ from markupsafe import Markup
 
 from datatools.job.remarks import large_buckets
 from datatools.report import drawings, quantities
-from datatools.report.model import ReportData
+from datatools.report.languages import UNKNOWN, named_languages
+from datatools.report.model.whole import ReportData
 from datatools.report.visible import cut, script_language, visible
 from datatools.report.words import shown_token
 
 __all__ = ["render"]
 
 _LANGUAGE_TAG: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_UNKNOWN: Final = "und"
 
 
 def render(report: ReportData) -> str:
@@ -88,6 +88,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {
         "percent": quantities.percent,
         "language_tag": language_tag,
+        "named_languages": named_languages,
         "largest": _largest,
         "large_buckets": large_buckets,
         "shade": _shade,
@@ -122,6 +123,6 @@ def language_tag(language: str | None, text: str) -> str | None:
         >>> language_tag("ko", "안녕"), language_tag("und", "안녕"), language_tag('"x', "hello")
         ('ko', 'ko', None)
     """
-    if language and language != _UNKNOWN and _LANGUAGE_TAG.fullmatch(language):
+    if language and language != UNKNOWN and _LANGUAGE_TAG.fullmatch(language):
         return language
     return script_language(text)

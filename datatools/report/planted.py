@@ -34,7 +34,9 @@ from datatools.chat.templates import SPECIAL_TOKENS, find_special_token
 from datatools.dataset import Dataset
 from datatools.errors import DataError
 from datatools.report.fates import FATES
-from datatools.report.model import APART, DatasetFacts, DefectCount, Planted, PlantedMiss
+from datatools.report.model.funnel import APART
+from datatools.report.model.planted import DefectCount, Planted, PlantedMiss
+from datatools.report.model.whole import DatasetFacts
 
 __all__ = ["find_truth", "judge_planted"]
 

@@ -16,15 +16,11 @@ import polars as pl
 
 from datatools.dataset import Dataset, ShardFile
 from datatools.report.histograms import histogram_of
-from datatools.report.model import (
-    Conversation,
-    Histogram,
-    LanguageCount,
-    Message,
-    Pair,
-    Sample,
-    Segment,
-)
+from datatools.report.languages import UNKNOWN
+from datatools.report.model.chats import Conversation, Message, Segment
+from datatools.report.model.distributions import Histogram, LanguageCount
+from datatools.report.model.pairs import Pair
+from datatools.report.model.samples import Sample
 from datatools.report.quantities import decimal
 
 __all__ = [
@@ -46,7 +42,6 @@ _MEASURED_ROWS: Final = 1_000_000
 _SHOWN: Final = 4
 _LANGUAGES_SHOWN: Final = 2
 _SERIES: Final = 3
-UNKNOWN: Final = "und"
 
 
 # --------------------------------------------------------------------------------------------------

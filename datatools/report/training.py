@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from datatools.report.languages import named_languages
+
 __all__ = [
     "CHANCE_LOSS",
     "CurvePoint",
@@ -200,15 +202,16 @@ def _run(value: Mapping[str, Any]) -> dict[str, Any]:
 def _pretrain(value: Mapping[str, Any]) -> Part:
     before, after = value["before"] or {}, value["after"] or {}
     shifts = [Shift("bits per byte", before.get("all"), after.get("all"), "lower")]
-    languages = {**before.get("by_language", {}), **after.get("by_language", {})}
+    languages = named_languages({**before.get("by_language", {}), **after.get("by_language", {})})
     shifts += [
         Shift(
-            f"bits per byte, {language}",
+            f"bits per byte, {name}",
             before.get("by_language", {}).get(language),
             after.get("by_language", {}).get(language),
             "lower",
         )
-        for language in languages
+        for language, name in languages.items()
+        if name  # else it is the same number again
     ]
     return Part(
         name="pretrain",

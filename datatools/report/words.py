@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from datatools.errors import DataError
+from datatools.report.languages import named_languages
 from datatools.report.quantities import count, decimal, duration, percent, signed
 from datatools.report.training import Part, Shift, Training
 from datatools.report.visible import visible
@@ -35,15 +36,20 @@ def training_lines(value: Mapping[str, Any]) -> list[str]:
         raise DataError(
             "train.json", f"is not a training result: {error!r}", hint="Run `datatools train`."
         ) from error
-    languages = ", ".join(
-        f"{language} {decimal(ratio, 2)}" for language, ratio in training.bytes_per_token.items()
-    )
-    lines = [
-        _row("tokenizer", f"{count(training.vocabulary)} tokens; bytes per token: {languages}")
-    ]
+    lines = [_row("tokenizer", f"{count(training.vocabulary)} tokens{_ratios(training)}")]
     for part in training.parts:
         lines += ["", *_part(part)]
     return [*lines, "", _row("time", f"{duration(training.seconds)} in all")]
+
+
+def _ratios(training: Training) -> str:
+    """Say how many bytes a token stands for, by language where texts say theirs."""
+    names = named_languages(training.bytes_per_token)
+    ratios = (
+        f"{names[tag]} {decimal(ratio, 2)}".strip()
+        for tag, ratio in training.bytes_per_token.items()
+    )
+    return f"; bytes per token: {', '.join(ratios)}" if names else ""
 
 
 def _row(name: str, text: str) -> str:

@@ -20,9 +20,9 @@ the engine binds once per worker.
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,11 +33,13 @@ from datatools.records import Kind
 from datatools.sizes import Size
 
 __all__ = [
+    "TEXT_BYTES",
     "Batch",
     "Bound",
     "BoundFilter",
     "BoundFlatMap",
     "BoundMap",
+    "BroadcastFn",
     "Context",
     "Cuts",
     "Decisions",
@@ -48,6 +50,7 @@ __all__ = [
     "Global",
     "GroupFn",
     "LookupFn",
+    "MakeFn",
     "Map",
     "Mapped",
     "Order",
@@ -59,12 +62,18 @@ __all__ = [
     "Source",
     "Step",
     "Table",
+    "Tally",
     "Transform",
     "Unit",
 ]
 
+T = TypeVar("T")
+
 MAX_BATCH_ROWS = 4096
 MAX_BATCH_BYTES = 16 << 20
+TEXT_BYTES = "__bytes"
+"""Column that every record has inside a run: UTF-8 bytes of its text, so that what weighs records
+(`map_shards`) reads no text. It is never published."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,7 @@ class Batch:
     _buffers: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return self.df.height
@@ -120,6 +130,18 @@ class Batch:
             self._buffers[column] = (starts, text)
         return self._buffers[column]
 
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returns, made once per batch: what adjacent filters share.
+
+        Args:
+            key: Names what is made, with everything that it depends on beside the batch.
+            make: Makes it.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
+
 
 # --------------------------------------------------------------------------------------------------
 # What verbs return
@@ -135,6 +157,7 @@ class Mapped:
         quarantined: Per row the reason it is quarantined, or null. None means no row is.
         detail: Per row what to tell the user about its fate, or null.
         removed: Characters removed per reason, summed over the batch (line rules, masked spans).
+        notes: Counts worth telling the user beside the ledger, summed over the batch.
     """
 
     df: pl.DataFrame
@@ -142,6 +165,7 @@ class Mapped:
     quarantined: pl.Series | None = None
     detail: pl.Series | None = None
     removed: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,12 +204,15 @@ class Rule:
         op: One of < <= > >= == in not_in.
         field: Name of the step's field that holds the threshold. A field that is None turns the
             rule off. Fields named by rules do not enter the key of the measures.
+        only: A measure and the value it must have for the rule to apply, e.g. `("script",
+            "hangul")`; None applies it to every record.
     """
 
     reason: str
     measure: str
     op: Op
     field: str
+    only: tuple[str, str] | None = None
 
 
 # --------------------------------------------------------------------------------------------------
@@ -241,6 +268,9 @@ class Step(BaseModel, abc.ABC):
     another seed recomputes only what draws."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose versions are part of the result's key."""
+    conceals: ClassVar[bool] = False
+    """Whether the texts that come in hold what nobody should see. Of records that a `Map` drops the
+    previews are then of the texts that it returns, not of those that it was given."""
 
     @classmethod
     def name(cls) -> str:
@@ -432,6 +462,23 @@ class ShardFn(Protocol):
         """Return the function's rows."""
 
 
+class BroadcastFn(Protocol):
+    """A picklable function over a whole table that gives one over batches: `fn(table) -> ShardFn`.
+
+    Called once per process and table, so it may build what batches are looked up in.
+    """
+
+    def __call__(self, frame: pl.DataFrame) -> ShardFn:
+        """Return the function over batches."""
+
+
+class MakeFn(Protocol):
+    """A picklable function that makes rows out of nothing but its fields: `fn() -> frame`."""
+
+    def __call__(self) -> pl.DataFrame:
+        """Return the rows."""
+
+
 class GroupFn(Protocol):
     """A picklable function over complete groups: `fn(frame, starts) -> frame`.
 
@@ -494,6 +541,9 @@ class Table(Protocol):
     def reduce(self, reduce: ReduceFn, *, name: str) -> Table:
         """Apply a function to the whole table in one task (integer arrays: bounded by its rows)."""
 
+    def followed_by(self, other: Table) -> Table:
+        """Return the rows of this table, then those of another, which has the same columns."""
+
     def join(
         self, other: Table, on: str, *, how: Literal["inner", "left", "semi", "anti"], name: str
     ) -> Table:
@@ -525,8 +575,29 @@ class Rows(Protocol):
 
         Args:
             fn: The function.
-            columns: Columns the function reads.
+            columns: Columns the function reads, `TEXT_BYTES` among them if it likes.
             fanout: Rows to expect per record, so that a shuffle is cut into enough partitions.
+            name: Label in `plan`, part of the key.
+        """
+
+    def map_beside(
+        self, table: Table, fn: BroadcastFn, *, columns: Sequence[str], fanout: int = 1, name: str
+    ) -> Table:
+        """Apply to every batch the function that `fn` makes of a whole table.
+
+        Args:
+            table: A table that fits into the memory of every worker.
+            fn: The function, called with the table.
+            columns: Columns of the records that the function over batches reads.
+            fanout: Rows to expect per record.
+            name: Label in `plan`, part of the key.
+        """
+
+    def make(self, fn: MakeFn, *, name: str) -> Table:
+        """Return the rows that a function makes without records, in one task.
+
+        Args:
+            fn: The function. What it reads from elsewhere, its fields must name by digest.
             name: Label in `plan`, part of the key.
         """
 
@@ -562,6 +633,20 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
+class Tally:
+    """A small table about a Global's work that the manifest, the card and the report show.
+
+    Attributes:
+        title: What its rows are, e.g. `Sources of the mix`.
+        rows: One per thing counted, all with the same names in the same order; shares are floats
+            from 0 to 1.
+    """
+
+    title: str
+    rows: Sequence[Mapping[str, str | int | float | None]]
+
+
+@dataclass(frozen=True)
 class Decisions:
     """A Global's result that keeps the shards' order: fates and new columns, by row.
 
@@ -570,11 +655,13 @@ class Decisions:
             (String, JSON) and new columns. Rows the table does not name are kept, new columns null.
         columns: Names and types of the new columns.
         notes: Counts worth telling the user beside the ledger.
+        tallies: Tables worth showing.
     """
 
     table: Table
     columns: Mapping[str, pl.DataType] = field(default_factory=dict)
     notes: Mapping[str, int] = field(default_factory=dict)
+    tallies: Sequence[Tally] = ()
 
 
 @dataclass(frozen=True)
@@ -586,10 +673,14 @@ class Order:
             record: it counts as created, and its id is made from the record's, as a child's is.
         left_out: Reason with which the rows that the table does not name are dropped. Without one
             the table must name every row.
+        notes: Counts worth telling the user beside the ledger.
+        tallies: Tables worth showing.
     """
 
     table: Table
     left_out: str | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+    tallies: Sequence[Tally] = ()
 
 
 @dataclass(frozen=True)
@@ -598,7 +689,7 @@ class Cuts:
 
     The ledger tells how many characters each reason took from the records that stay. These have two
     more columns: `<label>.removed` (Int64, characters; null where nothing was taken) and
-    `<label>.survivor`.
+    `<label>.<told>`.
 
     Attributes:
         table: Columns `row` (u64), `start` and `stop` (integers: bytes of the text as UTF-8, on
@@ -607,11 +698,16 @@ class Cuts:
             in several spans is taken once, for the reason of the one that starts first.
         empty: Reason with which a record is dropped of which nothing but whitespace is left.
         notes: Counts worth telling the user beside the ledger.
+        told: What `survivor` is called in the records and in evidence: `survivor`, or another word
+            where the span stands in what is no record of the dataset.
+        tallies: Tables worth showing.
     """
 
     table: Table
     empty: str
     notes: Mapping[str, int] = field(default_factory=dict)
+    told: str = "survivor"
+    tallies: Sequence[Tally] = ()
 
 
 class Global(Transform):

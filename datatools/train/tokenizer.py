@@ -68,7 +68,7 @@ class Tokenizer:
         except OSError as error:
             raise DataError(str(path), f"cannot be read: {error.strerror}") from error
         except DataError as error:
-            raise DataError(str(path), error.problem) from error
+            raise error.at(str(path)) from error
 
     @classmethod
     def from_json(cls, text: str) -> Tokenizer:

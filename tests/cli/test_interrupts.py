@@ -107,7 +107,7 @@ class Quits(steps.ExactDedup):
             "own_step.py line 6 in lower: tried to end the program (got SystemExit(3)). Have it "
             "raise an exception instead.",
         ),
-        ('Apply: {function: "at_once:f"}', 2, "cannot be imported: SystemExit: 3."),
+        ('Apply: {function: "at_once:f"}', 2, "cannot be imported: SystemExit: 3 (got"),
         ('"at_once:Step": {}', 2, "It could not be loaded: SystemExit: 3."),
     ],
 )

@@ -20,7 +20,11 @@ from datatools.steps import STEPS, load_step
 from datatools.steps.base import Context, Filter, FlatMap, Map
 from datatools.testing import nasty_records
 
-FIELDS = {"Apply": {"function": "textwrap:dedent"}, "LanguageFilter": {"keep": ("en", "ko")}}
+FIELDS = {
+    "Apply": {"function": "textwrap:dedent"},
+    "LanguageFilter": {"keep": ("en", "ko")},
+    "UrlFilter": {"block": ("example.com",)},
+}
 PER_ROW = [name for name in STEPS if issubclass(load_step(name), Map | FlatMap | Filter)]
 
 pytestmark = pytest.mark.slow

@@ -51,6 +51,17 @@ def everything(paths):
             toys.Questions(), steps.GroupPrompts(), steps.Split(validation=0.3), from_="pages"
         ),
         "words": dataset(toys.Words(), from_="text"),
+        "cut": dataset(
+            toys.Upper(suffix="\n모든 쪽의 꼬리 the footer of every page"),
+            steps.LineDedup(),
+            steps.SubstringDedup(length=40),
+            from_="pages",
+        ),
+        "mixed": dataset(
+            steps.Decontaminate(against="text", ngram=4, action="report"),
+            steps.Mix(unit="documents", total=100, max_epochs=3),
+            from_="pages",
+        ),
     }
 
 
@@ -71,6 +82,13 @@ def reference(tmp_path_factory, paths):
     assert verify(output).ok
     assert len(found) > 15
     return found
+
+
+def test_the_job_takes_lines_and_passages_out_of_texts(tmp_path, paths):
+    cut = run_job(tmp_path, everything(paths), shard_bytes=1500).datasets["cut"]
+    taken = {step["label"]: step["counts"]["removed"] for step in cut["steps"]}
+    assert taken["LineDedup"]["repeated_line"] > 0
+    assert taken["SubstringDedup"]["repeated_passage"] > 0
 
 
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2, 4])

@@ -26,6 +26,7 @@ HERE = [name for name in STEPS if importable(name)]
 FIELDS = {
     "Apply": {"function": "textwrap:dedent"},
     "LanguageFilter": {"keep": ("en", "ko")},
+    "UrlFilter": {"block": ("example.com",), "words": ("단어",)},
 }
 # Records of a step that reads columns which no kind of record has.
 VECTORS = [[1.0, 0.0], [0.5, 0.01], [0.0, 0.0], None, [-1.0, 2.0], [float("nan"), 1.0]]
@@ -36,11 +37,18 @@ FRAMES = {
 }
 # Other forms of a step that take another way through it.
 MORE = [
+    ("DetectLanguage", {"paragraphs": True}),
     ("ExactDedup", {"compare": "words"}),
     ("MinHashDedup", {"keep": "first", "unit": "char"}),
     ("MinHashDedup", {"verify": "none"}),
     ("Split", {"validation": 0.5}),
     ("GroupPrompts", {"unit": "word", "ngram": 2}),
+    ("GopherQuality", {"profile": "datatrove-0.10"}),
+    ("GopherRepetition", {"profile": "datatrove-0.10"}),
+    ("C4Quality", {"profile": "datatrove-0.10", "min_sentences": 1}),
+    ("FineWebQuality", {"profile": "datatrove-0.3"}),
+    ("Pii", {"email": "drop", "phone": "report", "ip": "off"}),
+    ("Mix", {"unit": "documents", "total": 40, "max_epochs": 3}),
 ]
 
 
@@ -86,7 +94,12 @@ def inputs(tmp_path_factory):
     (published / "manifest.json").write_text(json.dumps(manifest))
     index = DedupIndex.create(folder / "kept.index")
     index.add(pl.DataFrame({"id": ["kept"], "text": [nasty_records("document")["text"][0]]}))
+    items = folder / "items.jsonl"
+    items.write_text(
+        "".join(json.dumps({"text": text}) + "\n" for text in nasty_records("document")["text"][:9])
+    )
     return {
+        "Decontaminate": {"benchmarks": {"nasty": {"path": str(items), "fields": ["text"]}}},
         "IndexDedup": {"index": index.address},
         "ReadWarc": {"paths": (str(folder / "*.warc.gz"),), "unit_bytes": 300},
         "ReadJsonl": {"paths": (str(folder / "*.jsonl"),), "unit_bytes": 40},
@@ -104,6 +117,12 @@ def test_every_name_in_the_list_can_be_imported(name):
 def test_a_step_keeps_the_contract(name, inputs):
     fields = {**FIELDS, **inputs}.get(name, {})
     check_step(steps.load_step(name)(**fields), FRAMES.get(name))
+
+
+@pytest.mark.parametrize("action", ["cut", "report"])
+def test_other_actions_of_decontamination_keep_it_too(action, inputs):
+    fields = {**inputs["Decontaminate"], "ngram": 2, "min_length": 1, "action": action}
+    check_step(steps.load_step("Decontaminate")(**fields))
 
 
 @pytest.mark.parametrize(("name", "fields"), MORE)

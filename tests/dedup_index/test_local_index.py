@@ -112,6 +112,7 @@ def test_a_match_is_told_with_its_day_its_source_and_its_address(index):
         "source": "crawl",
         "url": "https://example.org/doc/0",
         "buckets_cut": 0,
+        "not_compared": 0,
     }
 
 
@@ -120,7 +121,7 @@ def test_a_bucket_of_one_template_is_compared_with_its_earliest_and_says_so(inde
         index.add(frame([ENGLISH] * 100, f"copy{start}"))
     (found,) = index.match(frame([ENGLISH], "new")).to_dicts()
     assert found["match"] == "copy0-0"
-    assert found["buckets_cut"] == 17
+    assert (found["buckets_cut"], found["not_compared"]) == (17, 17 * 44)
     early = index.match(frame([ENGLISH], "new"), at=index.history.additions[1].state)
     assert early["buckets_cut"].to_list() == [0]
 

@@ -169,6 +169,7 @@ def test_of_equally_similar_documents_the_earliest_is_the_match(address):
     index.add(frame([ENGLISH], "a"))
     (found,) = index.match(frame([ENGLISH], "new")).to_dicts()
     assert (found["match"], found["buckets_cut"]) == ("z-0", 17)
+    assert found["not_compared"] == 17 * 45
 
 
 @pytest.mark.slow

@@ -101,6 +101,7 @@ def test_only_the_deadly_rows_are_lost_and_all_else_is_the_same_to_the_byte(tmp_
     )
     assert careful == plain
     assert sum(careful[1]["Shout"]["quarantined"].values()) == len(deadly)
+    assert careful[1]["Shout"]["notes"]["words"] > 0
 
 
 @pytest.mark.slow

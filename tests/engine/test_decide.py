@@ -142,6 +142,41 @@ def test_a_number_at_the_threshold_does_not_fire_a_strict_rule():
     assert verdicts.keeps.to_list() == [True, True, False]
 
 
+class Halves(Filter):
+    """One rule for one kind of record, one for the other."""
+
+    measures: ClassVar = {"ratio": pl.Float64, "kind": pl.String}
+    a: float | None = 1.0
+    b: float | None = 2.0
+
+    def bind(self, context):
+        return self
+
+    def rules(self):
+        return (
+            Rule("low", "ratio", "<", "a", only=("kind", "en")),
+            Rule("low", "ratio", "<", "b", only=("kind", "ko")),
+        )
+
+
+def test_a_rule_limited_to_a_category_says_nothing_of_other_records():
+    frame = pl.DataFrame(
+        {
+            "H.ratio": [0.5, 1.5, 1.5, 0.5, None, None],
+            "H.kind": ["en", "en", "ko", "und", "ko", None],
+        },
+        schema={"H.ratio": pl.Float64, "H.kind": pl.String},
+    )
+    verdicts = decide("H", Halves(), frame)
+    assert verdicts.dropped.to_list() == ["low", None, "low", None, None, None]
+    assert verdicts.threshold.to_list() == ["< 1.0", None, "< 2.0", None, None, None]
+    undefined = [None, None, None, None, "undefined:ratio", None]
+    assert verdicts.quarantined.to_list() == undefined
+    off = decide("H", Halves(b=None), frame)
+    assert off.dropped.to_list() == ["low", None, None, None, None, None]
+    assert off.quarantined.to_list() == [None] * 6
+
+
 def test_large_integers_are_compared_exactly():
     step = Rulebook(book=(("c", "count", ">", "c"),), c=2**62)
     assert decided(step, count=[2**62, 2**62 + 1]).keeps.to_list() == [True, False]

@@ -139,19 +139,24 @@ def test_a_process_with_the_number_of_the_dead_one_is_not_the_run(memory):
         assert holder(remote)["owner"] == "ours"
 
 
+def refusal(still_ours):
+    """Return what the holder of a lease is told once it is lost, which takes a renewal."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        try:
+            still_ours()
+        except OutputHeldError as error:
+            return str(error)
+        time.sleep(0.01)
+    raise AssertionError("the lease was never lost")
+
+
 def test_who_was_taken_over_learns_it(remote):
     with leased(remote, "ours", **QUICK) as still_ours:
         still_ours()
         number = int(max(remote.listing(".lock")).rpartition("/")[2])
         write(remote, number + 1, owner="the thief")
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            try:
-                still_ours()
-            except OutputHeldError as error:
-                told = str(error)
-                break
-            time.sleep(0.01)
+        told = refusal(still_ours)
         assert "taken over by another run" in told
         assert "the thief" in told
     assert not holder(remote)["ended"]  # the thief's lease was left alone
@@ -165,15 +170,7 @@ def test_who_cannot_renew_stops_before_another_may_take_over(memory, monkeypatch
             raise DataError(self.address(path), "the store did not answer as it should")
 
         monkeypatch.setattr(Remote, "write", write)
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            try:
-                still_ours()
-            except OutputHeldError as error:
-                told = str(error)
-                break
-            time.sleep(0.01)
-        assert "could not be reached" in told
+        assert "could not be reached" in refusal(still_ours)
 
 
 def test_an_answer_that_was_lost_on_its_way_is_not_another_run(memory, monkeypatch):

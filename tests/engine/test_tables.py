@@ -108,6 +108,38 @@ words = st.none() | st.text("abcd가나다", max_size=5)
 inputs = st.lists(st.lists(words, max_size=5), min_size=1, max_size=3)
 
 
+@dataclass(frozen=True)
+class Alphabet:
+    """A table that comes from no records."""
+
+    letters: str
+
+    def __call__(self):
+        return pl.DataFrame({"key": [ord(letter) for letter in self.letters]})
+
+
+@dataclass(frozen=True)
+class Known:
+    """Of a table of letters, the function that counts those of a text; it tells when it is made."""
+
+    mark: str
+
+    def __call__(self, frame):
+        with open(self.mark, "a") as file:
+            file.write("made\n")
+        return KnownLetters(frozenset(map(chr, frame["key"])))
+
+
+@dataclass(frozen=True)
+class KnownLetters:
+    letters: frozenset
+
+    def __call__(self, batch, rows):
+        counts = [sum(c in self.letters for c in text or "") for text in batch.df["text"]]
+        schema = {"row": pl.UInt64, "count": pl.Int64}
+        return pl.DataFrame({"row": rows, "count": counts}, schema=schema)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return tmp_path_factory.mktemp("store")
@@ -348,3 +380,29 @@ def test_other_fields_of_a_function_are_another_table(root):
     one = rows.map_shards(Letters(1), columns=("text",), name="letters").collect()
     two = rows.map_shards(Letters(2), columns=("text",), name="letters").collect()
     assert (one.height, two.height) == (2, 4)
+
+
+def test_records_are_mapped_beside_a_table_that_is_made_up_once_per_process(tmp_path):
+    mark = tmp_path / "mark"
+    shards = [["abc", None, "가나"], [], ["ㅋ", "cab가"]]
+    rows = rows_of(tmp_path, shards)
+    made = rows.make(Alphabet("ab"), name="a").followed_by(rows.make(Alphabet("가"), name="b"))
+    assert made.collect()["key"].to_list() == [ord(letter) for letter in "ab가"]
+    counts = rows.map_beside(made, Known(str(mark)), columns=("text",), name="known")
+    found = dict(counts.collect().rows())
+    assert found == {0: 2, 1: 0, 2: 1, 2 << 32: 0, (2 << 32) + 1: 3}
+    assert mark.read_text() == "made\n"
+    other = rows.map_beside(
+        rows.make(Alphabet("c"), name="c"), Known(str(mark)), columns=("text",), name="known"
+    )
+    assert dict(other.collect().rows())[0] == 1
+    assert mark.read_text() == "made\n" * 2
+
+
+def test_a_table_followed_by_another_may_be_grouped(tmp_path):
+    rows = rows_of(tmp_path, [["ab"], ["ba"]])
+    twice = rows.map_shards(Letters(), columns=("text",), name="once").followed_by(
+        rows.map_shards(EvenLetters(), columns=("text",), name="even")
+    )
+    sizes = twice.group_by("key", Ends(), order_by=("row", "place"), name="ends").collect()
+    assert dict(sizes.select("key", "size").rows()) == {ord("a"): 2, ord("b"): 4}

@@ -141,8 +141,14 @@ def test_every_kind_of_per_row_step_is_looked_into(tmp_path, executor):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["hang", "sleep"])
-@pytest.mark.parametrize("executor", ["processes", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.parametrize(
+    ("executor", "word"),
+    [
+        ("processes", "hang"),
+        ("processes", "sleep"),
+        pytest.param("ray", "hang", marks=pytest.mark.ray),
+    ],
+)
 def test_a_row_that_hangs_is_noticed_and_found(tmp_path, executor, word):
     path = lines(tmp_path / "a.txt", {30: word})
     told = Messages()

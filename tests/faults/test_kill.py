@@ -40,6 +40,7 @@ def job(output, path, **settings):
                 steps.Split(validation=0.3),
             ),
             "words": dataset(toys.Words(), toys.Slow(seconds=0.02), steps.Shuffle(), from_="pages"),
+            "cut": dataset(steps.LineDedup(), steps.SubstringDedup(length=8), from_="pages"),
         },
         **settings,
     )

@@ -28,7 +28,7 @@ from test_remote_kill import job, kill_around
 kill_around(int(sys.argv[3]), sys.argv[4])
 job(sys.argv[1], sys.argv[2])
 """
-POINTS = 14
+POINTS = 8
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 

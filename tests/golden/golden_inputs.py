@@ -66,6 +66,12 @@ def documents() -> pl.DataFrame:
     )
 
 
+def of_two_languages() -> pl.DataFrame:
+    """Return the texts as if every third were Korean: sources of a mix."""
+    language = ["ko" if n % 3 == 1 else "en" for n in range(len(TEXTS))]
+    return documents().with_columns(pl.Series("language", language))
+
+
 def addressed() -> pl.DataFrame:
     """Return short texts whose addresses are written in several ways, with dates."""
     rows = [
@@ -80,6 +86,21 @@ def addressed() -> pl.DataFrame:
     columns = ("id", "text", "url", "date")
     named = [(f"doc-{n}", *row) for n, row in enumerate(rows)]
     return pl.DataFrame(named, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def private() -> pl.DataFrame:
+    """Return texts with personal data and secrets, made up, and with what looks like them."""
+    secret = "k3J9xQ2m" + "V8rT5wZ1"
+    texts = [
+        "문의 010-1234-5678, 메일 kim@example.com, 주민번호 880101-1234568",
+        "Call (212) 555-0199. My SSN is 219-09-9999, my card 4111 1111 1111 1111.",
+        "국민은행 123456-01-123456, 아이피 93.184.216.34, 여권번호 M12345678",
+        "2023-10-25, 1,234원, version 93.184.216.34, ISBN 978-89-01-23456-7",
+        f"api_key = '{secret}', postgres://app:p7Kq9xLw2@db.host.kr/x",
+        "비밀번호는 여덟 글자 이상, user:password@host",
+        "",
+    ]
+    return pl.DataFrame({"id": [f"doc-{n}" for n in range(len(texts))], "text": texts})
 
 
 def embedded() -> pl.DataFrame:
@@ -348,3 +369,17 @@ def write_index(folder: Path) -> str:
     ids = [f"kept-{n}" for n in range(len(kept))]
     index.add(pl.DataFrame({"id": ids, "text": kept}), added=date(2026, 1, 31))
     return index.address
+
+
+def write_benchmarks(folder: Path) -> dict[str, object]:
+    """Write two evaluation sets that some of the texts hold a part of, and return the settings."""
+    path = folder / "items.jsonl"
+    halves = [ENGLISH[: len(ENGLISH) // 2], KOREAN[: len(KOREAN) // 2]]
+    rows = [
+        {"question": text, "choices": ["stone", "철"], "key": n} for n, text in enumerate(halves)
+    ]
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    return {
+        "bridges": {"path": str(path), "fields": ["question", "choices"], "id": "key"},
+        "joined": {"path": str(path), "fields": [["question", "choices"]]},
+    }

@@ -43,11 +43,35 @@ CASES: dict[str, tuple[list[dict[str, Any]], Any]] = {
     "ReadParquet": ([{}, {"id": "id"}], inputs.write_parquet),
     "ReadDataset": ([{}], inputs.write_dataset),
     "ExtractText": ([{}, {"engine": "trafilatura"}], inputs.pages),
-    "DetectLanguage": ([{}], inputs.documents),
+    "DetectLanguage": ([{}, {"paragraphs": True}], inputs.documents),
     "Apply": ([{"function": "golden_inputs:shout"}], inputs.documents),
     "LanguageFilter": ([{"keep": ("en", "ko")}], inputs.documents),
-    "GopherQuality": ([{}, {"min_words": 5, "stop_words": ("the", "and")}], inputs.documents),
-    "GopherRepetition": ([{}], inputs.documents),
+    "CodeSwitching": ([{"max_other_language": 0.3}], inputs.documents),
+    "GopherQuality": (
+        [{}, {"min_words": 5, "stop_words": ("the", "and")}, {"profile": "datatrove-0.10"}],
+        inputs.documents,
+    ),
+    "GopherRepetition": ([{}, {"profile": "datatrove-0.10"}], inputs.documents),
+    "C4Quality": ([{}, {"profile": "datatrove-0.10", "min_sentences": 1}], inputs.documents),
+    "C4Paragraphs": ([{"long_paragraph": 20, "min_paragraphs": 1}], inputs.documents),
+    "FineWebQuality": ([{}, {"profile": "datatrove-0.10"}], inputs.documents),
+    "Decontaminate": (
+        [
+            {"benchmarks": inputs.write_benchmarks, **fields}
+            for fields in (
+                {},
+                {"action": "cut", "ngram": 5},
+                {"action": "report", "min_found": 0.2},
+            )
+        ],
+        inputs.documents,
+    ),
+    "UrlFilter": (
+        [{"block": ("www.example.org",)}, {"words": ("글", "x"), "allow": ("*.example.org",)}],
+        inputs.addressed,
+    ),
+    "Pii": ([{"ip": "drop"}, {"phone": "report", "rrn": "off"}], inputs.private),
+    "Secrets": ([{"password": "drop"}, {"connection_string": "report"}], inputs.private),
     "ExactDedup": ([{}], inputs.documents),
     "MinHashDedup": ([{}, {"unit": "char", "keep": "first"}], inputs.documents),
     "UrlDedup": (
@@ -67,10 +91,17 @@ CASES: dict[str, tuple[list[dict[str, Any]], Any]] = {
     "FormatChat": ([{"template": name} for name in ("chatml", "llama3")], inputs.conversations),
     "PairByVotes": ([{}, {"min_score": 2, "min_ratio": 2.0}], inputs.threads),
     "PairChecks": ([{}], inputs.preferences),
+    "Mix": (
+        [
+            {"by": "language", "weights": {"en": 1, "ko": 2}, "total": 900},
+            {"by": "language", "temperature": 3, "unit": "documents", "total": 40, "max_epochs": 9},
+        ],
+        inputs.of_two_languages,
+    ),
     "Shuffle": ([{}], inputs.documents),
     "Split": ([{"validation": 0.3}], inputs.documents),
 }
-MODELS = {"DetectLanguage", "LanguageFilter"}
+MODELS = {"CodeSwitching", "DetectLanguage", "LanguageFilter"}
 """Steps whose numbers are sums of floats, which another processor adds in another order."""
 
 

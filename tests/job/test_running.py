@@ -72,7 +72,7 @@ def test_input_that_ends_too_early_fails_a_run_that_does_not_allow_it(tmp_path):
     strict = run_job(tmp_path / "out", datasets, on_input_error="fail")
     (problem,) = strict.problems
     assert problem.startswith(
-        f"pages: ReadWarc could not read cut.warc.gz bytes {start:,} to {end:,}: "
+        f"pages: ReadWarc could not read cut.warc.gz, bytes {start:,} to {end:,}: "
     )
     assert strict.datasets["pages"]["rows"] == 1
     lax = {"on_input_error": "quarantine", "max_quarantine_fraction": 0.5}

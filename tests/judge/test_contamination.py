@@ -1,32 +1,27 @@
 from __future__ import annotations
 
-import re
 import unicodedata
 
 import numpy as np
 import pytest
+import slow_overlap
 
 from datatools.judge.arm import Text
-from datatools.judge.contamination import seen_shares, window_unit
+from datatools.judge.contamination import seen_shares
 from datatools.judge.reference import ReferenceDocument, ReferenceSet
 
 
 def slow_shares(documents: list[ReferenceDocument], texts: list[str]) -> list[float]:
-    def windows(text: str, unit: str) -> list[tuple[str, ...]]:
-        words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).casefold())
-        tokens = words if unit == "words" else list("".join(words))
-        return [tuple(tokens[at : at + 13]) for at in range(len(tokens) - 12)]
+    def windows(text: str) -> list[tuple[str, ...]]:
+        found = slow_overlap.windows(unicodedata.normalize("NFC", text), 26, 26)
+        return [run for run, *_ in found]
 
-    arm = {
-        unit: {window for text in texts for window in windows(text, unit)}
-        for unit in ("words", "characters")
-    }
-    found = []
+    arm = {window for text in texts for window in windows(text)}
+    shares = []
     for one in documents:
-        unit = window_unit(one.language)
-        own = windows(one.text, unit)
-        found.append(sum(window in arm[unit] for window in own) / len(own) if own else 0.0)
-    return found
+        own = windows(one.text)
+        shares.append(sum(window in arm for window in own) / len(own) if own else 0.0)
+    return shares
 
 
 def words(start: int, count: int) -> str:
@@ -51,7 +46,7 @@ def test_a_copied_half_is_half_seen() -> None:
 
 
 def test_korean_is_found_under_other_spacing_and_english_is_not() -> None:
-    korean = "오래된 도서관에서 그는 낡은 지도를 천천히 펼쳐 보았다"
+    korean = "오래된 도서관에서 그는 낡은 지도를 아주 천천히 펼쳐 보았다고 한다"
     document = ReferenceDocument("k", korean, "k", "ko")
     assert seen_shares([document], [korean.replace(" ", "")]).tolist() == [1.0]
     english = ReferenceDocument("e", words(0, 40), "e", "en")

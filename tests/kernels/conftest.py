@@ -1,3 +1,6 @@
+import random
+
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import settings
@@ -50,3 +53,20 @@ def any_text():
         lambda some: st.lists(st.sampled_from(some), max_size=80).map("".join)
     )
     return pieces | few | st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
+
+@pytest.fixture
+def edited_pairs():
+    """Make texts of Korean and English words, each followed by a copy with some words changed."""
+
+    def make(rates, seed):
+        rng = random.Random(seed)
+        vocabulary = [f"w{k}" for k in range(500)] + [f"말{chr(0xAC00 + k)}" for k in range(500)]
+        texts = []
+        for rate in rates:
+            one = rng.choices(vocabulary, k=200)
+            other = [rng.choice(vocabulary) if rng.random() < rate else word for word in one]
+            texts += [" ".join(one), " ".join(other)]
+        return texts, np.arange(0, len(texts), 2), np.arange(1, len(texts), 2)
+
+    return make

@@ -7,16 +7,16 @@ from datatools.kernels.closest import closest
 
 
 def slowly(asked, buckets, sketches, quota):
-    """Return best, equal and cut by comparing each row with the first of each of its buckets."""
-    best, equal, cut = [], [], []
+    """Return best, equal and skipped by comparing rows with the first of each of their buckets."""
+    best, equal, skipped = [], [], []
     for row, of_row in enumerate(buckets):
         compared = sorted({doc for bucket in of_row for doc in bucket[:quota]})
         same = [int((asked[row] == sketches[doc]).sum()) for doc in compared]
         top = max(same, default=0)
         best.append(compared[same.index(top)] if top else -1)
         equal.append(top)
-        cut.append([len(bucket) > quota for bucket in of_row])
-    return best, equal, cut
+        skipped.append([max(0, len(bucket) - quota) for bucket in of_row])
+    return best, equal, skipped
 
 
 @given(
@@ -41,7 +41,7 @@ def test_two_segments_give_what_one_comparison_of_everything_gives(
         "quota": np.full((rows, 3), quota),
         "equal": np.zeros(rows, np.int64),
         "best": np.full(rows, -1),
-        "cut": np.zeros((rows, 3), np.bool_),
+        "skipped": np.zeros((rows, 3), np.int64),
     }
     for base, end in ((0, cut_at), (cut_at, 20)):
         docs, first, last = [], np.zeros((rows, 3), np.int64), np.zeros((rows, 3), np.int64)
@@ -61,10 +61,10 @@ def test_two_segments_give_what_one_comparison_of_everything_gives(
             **state,
         )
     counted = [[sorted(doc for doc in one if doc < limit) for one in row] for row in buckets]
-    best, equal, cut = slowly(asked, counted, sketches, quota)
+    best, equal, skipped = slowly(asked, counted, sketches, quota)
     assert state["best"].tolist() == best
     assert state["equal"].tolist() == equal
-    assert state["cut"].tolist() == cut
+    assert state["skipped"].tolist() == skipped
 
 
 @pytest.mark.parametrize("permutations", [1, 16, 128, 200])
@@ -85,6 +85,6 @@ def test_every_byte_counts(permutations):
             quota=np.array([[1]]),
             equal=equal,
             best=best,
-            cut=np.zeros((1, 1), np.bool_),
+            skipped=np.zeros((1, 1), np.int64),
         )
         assert equal[0] == permutations - 1

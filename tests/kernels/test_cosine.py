@@ -80,7 +80,7 @@ def test_each_member_meets_the_first_close_ones_before_it(seed, sizes, most):
     sketch = np.zeros((sum(sizes), SKETCH_BITS // 64), np.uint64)
     sketch[:, 0] = draw.integers(0, 8, size=sum(sizes))
     starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
-    left, right, cut = close_pairs(starts, sketch, limit=1, most=most)
+    left, right, skipped = close_pairs(starts, sketch, limit=1, most=most)
     expected = []
     for start, stop in itertools.pairwise(starts.tolist()):
         for i in range(start, stop):
@@ -89,9 +89,11 @@ def test_each_member_meets_the_first_close_ones_before_it(seed, sizes, most):
                 for j in range(start, i)
                 if (int(sketch[i, 0]) ^ int(sketch[j, 0])).bit_count() <= 1
             ]
-            last = len(close) > most
-            expected += [(j, i, last and place == most - 1) for place, j in enumerate(close[:most])]
-    assert list(zip(left.tolist(), right.tolist(), cut.tolist(), strict=True)) == expected
+            left_out = i - close[most] if len(close) > most else 0
+            expected += [(j, i, 0) for j in close[:most]]
+            if close:
+                expected[-1] = (*expected[-1][:2], left_out)
+    assert list(zip(left.tolist(), right.tolist(), skipped.tolist(), strict=True)) == expected
 
 
 def test_cosines_are_those_of_numpy():

@@ -64,9 +64,9 @@ def test_raw_text_ends_at_its_own_end_tag(text, end):
 
 
 def test_no_two_html_elements_share_a_code():
-    from datatools.kernels.html_tokens import _ELEMENTS, _FLAGS_BY_CODE, _FOREIGN_ELEMENTS
+    from datatools.kernels.html_tokens import _FLAGS_BY_CODE, _FOREIGN_ELEMENTS, ELEMENTS
 
-    names = {name for names in _ELEMENTS.values() for name in names.split()}
+    names = {name for names in ELEMENTS.values() for name in names.split()}
     foreign = {name for names in _FOREIGN_ELEMENTS.values() for name in names.split()}
     assert len(_FLAGS_BY_CODE) == len(names) + len(foreign)
 

@@ -54,15 +54,8 @@ def test_signatures_do_not_depend_on_the_batch(buffers):
 
 
 @pytest.mark.parametrize("unit", ["word", "char", "auto"])
-def test_the_estimate_is_as_close_as_theory_says(buffers, unit):
-    rng = random.Random(0)
-    vocabulary = [f"w{k}" for k in range(500)] + [f"말{chr(0xAC00 + k)}" for k in range(500)]
-    texts = []
-    for rate in [0.002, 0.01, 0.03, 0.06, 0.1, 0.2] * 25:
-        one = rng.choices(vocabulary, k=200)
-        other = [rng.choice(vocabulary) if rng.random() < rate else word for word in one]
-        texts += [" ".join(one), " ".join(other)]
-    left, right = np.arange(0, len(texts), 2), np.arange(1, len(texts), 2)
+def test_the_estimate_is_as_close_as_theory_says(buffers, edited_pairs, unit):
+    texts, left, right = edited_pairs([0.002, 0.01, 0.03, 0.06, 0.1, 0.2] * 25, seed=0)
     both, either = jaccard(*buffers(texts), left, right, unit=unit)
     truth = both / either
     signature, _ = signatures(*buffers(texts), unit=unit)

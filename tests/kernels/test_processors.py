@@ -61,7 +61,6 @@ def native(tmp_path_factory):
     ("name", "features"),
     [
         ("haswell", "+sse4.2,+avx2,+bmi,+bmi2,+popcnt,+lzcnt"),
-        ("x86-64-v2", "+sse4.2,+popcnt,-avx"),
         ("x86-64", "+sse2,-sse3,-avx"),
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datatools.kernels.english_tokens import english_tokens
 from datatools.kernels.repetition import COUNTS, repetition_counts
 
 
@@ -17,11 +18,15 @@ def copies(pieces):
     return count, chars
 
 
-def slow_counts(text):
-    lines = [line.strip() for line in text.split("\n")]
-    paragraphs = [p for p in re.split(r"\n{2,}", "\n".join(lines).strip("\n")) if p]
-    lines = [line for line in lines if line]
-    words = text.split()
+def slow_counts(text, words=None, raw=False, joined=False, once=False):
+    if raw:
+        lines = re.split("\n+", text) if text else []
+        paragraphs = re.split("\n{2,}", text.strip()) if text else []
+    else:
+        lines = [line.strip() for line in text.split("\n")]
+        paragraphs = [p for p in re.split(r"\n{2,}", "\n".join(lines).strip("\n")) if p]
+        lines = [line for line in lines if line]
+    words = text.split() if words is None else words
     dup_lines, dup_line_chars = copies(lines)
     dup_paras, dup_para_chars = copies(paragraphs)
     counts = {
@@ -36,11 +41,11 @@ def slow_counts(text):
     for n in (2, 3, 4):
         grams = Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
         gram, times = grams.most_common(1)[0] if grams else ((), 0)
-        counts[f"top_{n}_gram_chars"] = len(" ".join(gram)) * times if times > 1 else 0
+        counts[f"top_{n}_gram_chars"] = len(" ".join(gram)) * times if times > 1 or once else 0
     for n in (5, 6, 7, 8, 9, 10):
         seen, repeated, i = set(), 0, 0
         while i <= len(words) - n:
-            gram = tuple(words[i : i + n])
+            gram = "".join(words[i : i + n]) if joined else tuple(words[i : i + n])
             if gram in seen:
                 repeated += len("".join(gram))
                 i += n
@@ -61,6 +66,29 @@ def counted(buffers, texts):
 def test_counts_equal_those_of_plain_python(buffers, any_text, data):
     texts = data.draw(st.lists(any_text, max_size=4))
     assert counted(buffers, texts) == [slow_counts(text) for text in texts]
+
+
+@given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.booleans())
+def test_other_readings_equal_those_of_plain_python(
+    buffers, any_text, data, english, raw, joined, once
+):
+    few = st.lists(st.sampled_from(["ab", "c", "a", "bc", "가", "나.", "다,", "\n", "\n\n"]))
+    texts = data.draw(st.lists(any_text | few.map(" ".join), max_size=3))
+    tokens = english_tokens(*buffers(texts)) if english else None
+    counts = repetition_counts(
+        *buffers(texts),
+        tokens=tokens,
+        lines="raw" if raw else "filled",
+        compare="joined" if joined else "words",
+        once=once,
+    )
+    for row, text in enumerate(texts):
+        words = None
+        if tokens is not None:
+            bounds = tokens.bounds[tokens.rows[row] : tokens.rows[row + 1]].tolist()
+            words = [text.encode()[start:end].decode() for start, end, _ in bounds]
+        expected = slow_counts(text, words, raw, joined, once)
+        assert {name: int(counts[name][row]) for name in COUNTS} == expected
 
 
 @given(

@@ -1,5 +1,3 @@
-import random
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,17 +37,10 @@ def test_compressing_keeps_the_lowest_byte(values):
 
 @pytest.mark.parametrize("unit", ["word", "auto"])
 @pytest.mark.parametrize("compatible", [None, "datasketch", "datatrove"])
-def test_the_estimate_has_no_bias_and_the_error_of_theory(buffers, unit, compatible):
+def test_the_estimate_has_no_bias_and_the_error_of_theory(buffers, edited_pairs, unit, compatible):
     if compatible and unit == "auto":
         unit = "word"
-    rng = random.Random(1)
-    vocabulary = [f"w{k}" for k in range(500)] + [f"말{chr(0xAC00 + k)}" for k in range(500)]
-    texts = []
-    for rate in [0, 0.01, 0.03, 0.1, 0.3, 1] * 40:
-        one = rng.choices(vocabulary, k=200)
-        other = [rng.choice(vocabulary) if rng.random() < rate else word for word in one]
-        texts += [" ".join(one), " ".join(other)]
-    left, right = np.arange(0, len(texts), 2), np.arange(1, len(texts), 2)
+    texts, left, right = edited_pairs([0, 0.01, 0.03, 0.1, 0.3, 1] * 40, seed=1)
     both, either = jaccard(*buffers(texts), left, right, unit=unit)
     truth = both / either
     kept = compress(signatures(*buffers(texts), unit=unit, compatible=compatible)[0])

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datatools.kernels.text_stats import BULLETS, COUNTS, text_stats
+from datatools.kernels.text_stats import COUNTS, text_stats
 
+BULLETS = "•●◦‣▪■□○-*·ㆍ"
 STOP_WORDS = ("the", "a", "zoo", "집에", "i̇", "ας", "k")
 ENDINGS = ("는", "에", "에서", "다", "로", "으로", "어")
 
@@ -51,7 +52,7 @@ def slow_stats(text):
 @given(st.data())
 def test_counts_equal_those_of_plain_python(buffers, any_text, data):
     texts = data.draw(st.lists(any_text, max_size=4))
-    stats = text_stats(*buffers(texts), stop_words=STOP_WORDS, endings=ENDINGS)
+    stats = text_stats(*buffers(texts), stop_words=STOP_WORDS, endings=ENDINGS, bullets=BULLETS)
     assert tuple(stats) == COUNTS
     for row, text in enumerate(texts):
         assert {name: int(stats[name][row]) for name in COUNTS} == slow_stats(text)
@@ -77,10 +78,12 @@ def test_counts_equal_those_of_plain_python(buffers, any_text, data):
     ],
 )
 def test_hand_checked_counts(buffers, text, name, count):
-    stats = text_stats(*buffers([text]), stop_words=STOP_WORDS, endings=ENDINGS)
+    stats = text_stats(*buffers([text]), stop_words=STOP_WORDS, endings=ENDINGS, bullets=BULLETS)
     assert stats[name].tolist() == [count]
 
 
 def test_distinct_words_are_counted_anew_in_each_row(buffers):
-    stats = text_stats(*buffers(["the the", "the"]), stop_words=STOP_WORDS, endings=ENDINGS)
+    stats = text_stats(
+        *buffers(["the the", "the"]), stop_words=STOP_WORDS, endings=ENDINGS, bullets=BULLETS
+    )
     assert stats["stop_words"].tolist() == [1, 1]

@@ -225,6 +225,25 @@ TYPOS = [
         "p.yaml:11 datasets.clean.steps[1].MinHashDedup.num_perm: must be at least 16 (got 4).",
     ),
     (
+        "Apply: {function: textwrap:dedant}",
+        "GopherQuality: {min_words: 5}",
+        "p.yaml:10 datasets.clean.steps[0].Apply.function: module 'textwrap' has no 'dedant' "
+        "(got 'textwrap:dedant'). Did you mean 'dedent'?",
+    ),
+    (
+        "Apply: {function: no.such:name}",
+        "GopherQuality: {min_words: 5}",
+        "p.yaml:10 datasets.clean.steps[0].Apply.function: cannot be imported: "
+        "ModuleNotFoundError: No module named 'no' (got 'no.such:name'). Install its package, or "
+        "run where it can be imported.",
+    ),
+    (
+        "FormatChat: {template: chatmi}",
+        "GopherQuality: {min_words: 5}",
+        "p.yaml:10 datasets.clean.steps[0].FormatChat.template: is neither one of chatml, llama3, "
+        "qwen, gemma nor a .jinja file (got 'chatmi'). Did you mean 'chatml'?",
+    ),
+    (
         "validation: 10",
         "validation: 0.1",
         "p.yaml:12 datasets.clean.steps[2].Split.validation: must be less than 1.0 (got 10). "
@@ -411,7 +430,6 @@ TYPOS = [
         "makes. There are: GopherQuality.alpha_word_ratio, GopherQuality.bullet_line_ratio, "
         "GopherQuality.ellipsis_line_ratio, GopherQuality.ellipsis_ratio, "
         "GopherQuality.hash_ratio, GopherQuality.mean_word_length, "
-        "GopherQuality.mean_word_length_hangul, GopherQuality.mean_word_length_other, "
         "GopherQuality.script, GopherQuality.stop_word_count, GopherQuality.word_count, date, "
         "html, id, language, license, meta, offset, origin, source, text, url.",
     ),

@@ -17,7 +17,12 @@ from datatools.records import SCHEMAS
 
 
 def step(label: str, **given: Any) -> dict[str, Any]:
-    """Return a step of a manifest; counts by name, `fields`, `notes`, `rules`, `cls` besides."""
+    """Return a step of a manifest.
+
+    Args:
+        label: Its label.
+        given: Counts by name; `fields`, `notes`, `rules`, `tallies` and `cls`.
+    """
     counts = {"read": 0, "created": 0, "kept": 0, "dropped": {}, "quarantined": {}, "removed": {}}
     counts |= {"text_bytes": 0} | {
         k: v for k, v in given.items() if k in counts or k == "text_bytes"
@@ -30,6 +35,7 @@ def step(label: str, **given: Any) -> dict[str, Any]:
         "counts": counts,
         "notes": given.get("notes", {}),
         "rules": given.get("rules", []),
+        **({"tallies": given["tallies"]} if "tallies" in given else {}),
     }
 
 

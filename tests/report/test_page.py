@@ -82,6 +82,7 @@ def hostile_output(folder, strings):
             notes={text: 1},
             fields={text: text},
             rules=[{"reason": text, "saw": saw, "dropped": 0} for saw in (0, 1)],
+            tallies=[{"title": text, "rows": [{text: text, "n": 1}]}, {"title": text, "rows": []}],
         )
         for text in strings
     ]

@@ -4,7 +4,7 @@ from outputs import fate, step
 from datatools.dataset import open_dataset
 from datatools.report import fates
 from datatools.report.load import load_report
-from datatools.report.model import Threshold
+from datatools.report.model.distributions import Threshold
 
 
 def facts(tmp_path, steps, rows, documents=(), **given):

@@ -41,6 +41,26 @@ def test_a_whole_result_reads_line_by_line():
     ]
 
 
+@pytest.mark.parametrize(
+    ("ratios", "told", "by_language"),
+    [
+        ({"und": 3.9}, "bytes per token: 3.90", []),
+        ({"ko": 2.0, "und": 3.9}, "bytes per token: ko 2.00, not told 3.90", ["ko", "not told"]),
+        ({}, "1,024 tokens", []),
+    ],
+)
+def test_records_that_tell_no_language_are_given_no_code_of_one(ratios, told, by_language):
+    value = outputs.training(instruct=None, preference=None)
+    value["tokenizer"]["bytes_per_token"] = ratios
+    for when in ("before", "after"):
+        value["pretrain"][when]["by_language"] = ratios
+    lines = training_lines(value)
+    assert lines[0].endswith(told)
+    apart = [line for line in lines if "bits per byte, " in line]
+    assert [line.split(", ")[1].partition(":")[0] for line in apart] == by_language
+    assert "und" not in "\n".join(lines).replace("untrained", "")
+
+
 def test_no_line_can_act_on_a_terminal():
     value = outputs.training()
     value["pretrain"]["probes"] = [

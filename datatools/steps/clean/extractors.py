@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
-__all__ = ["ALL_TEXT", "MAIN_TEXT", "Engine", "build_extractor"]
+__all__ = ["ALL_TEXT", "MAIN_TEXT", "Engine", "FencedEngine", "build_extractor"]
 
-Engine = Literal["resiliparse", "trafilatura", "cascade"]
+Engine = Literal["resiliparse", "trafilatura", "cascade", "learned"]
+FencedEngine = Literal["resiliparse", "trafilatura", "cascade"]
 
 MAIN_TEXT: Final = b"m"
 ALL_TEXT: Final = b"a"
@@ -24,11 +25,11 @@ fallbacks on each; on news articles 0.5 keeps its precision."""
 _TOO_DEEP_FOR_LXML: Final = "boolean(//*[count(ancestor::*) >= 250])"
 
 
-def build_extractor(engine: Engine) -> Callable[[bytes], bytes]:
+def build_extractor(engine: FencedEngine) -> Callable[[bytes], bytes]:
     """Build the function that finds a page's text. Imports and warms up what it calls.
 
     Args:
-        engine: See `ExtractText.engine`.
+        engine: See `ExtractText.engine`; `learned` calls no library and needs no fence.
 
     Returns:
         A function from a page in UTF-8 to `MAIN_TEXT` and its main text or, if it has none, to

@@ -27,6 +27,8 @@ class IndexDedup(Map):
     that stays and the estimated similarity are stored as evidence. What the index holds is part of
     the result's key: when it has grown, the step runs again, and a run compares with the index as
     it was when the run was planned. With `before`, additions from that day on play no part.
+    The manifest's notes count the buckets of which only the earliest 256 documents were compared,
+    once for each document that was looked up in one.
 
     No text is stored in an index, so that similarity is estimated, with a standard error of 0.035
     at 0.8 for 128 permutations. Of pairs that are exactly at the threshold about half are removed.
@@ -113,7 +115,11 @@ class _Bound:
             pl.when(gone).then(pl.lit("in_index")).alias("reason"),
             pl.when(gone).then(told).alias("evidence"),
         )
-        return Mapped(batch.df, dropped=answers["reason"], detail=answers["evidence"])
+        notes = {
+            "buckets_cut": int(found["buckets_cut"].sum()),
+            "pairs_not_compared": int(found["not_compared"].sum()),
+        }
+        return Mapped(batch.df, dropped=answers["reason"], detail=answers["evidence"], notes=notes)
 
 
 def _open(address: str) -> DedupIndex:

@@ -196,9 +196,10 @@ class _Close:
 
     def __call__(self, frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> pl.DataFrame:
         sketch = frame.select(_WORDS).to_numpy(order="c").reshape(-1, len(_WORDS))
-        left, right, cut = close_pairs(
+        left, right, skipped = close_pairs(
             starts, sketch.astype(np.uint64, copy=False), limit=self.limit, most=CLOSEST
         )
+        bucket = np.searchsorted(starts, right, side="right")
         rows, priority = frame["row"].to_numpy(), frame["priority"].to_numpy()
         pairs = pl.DataFrame(
             {
@@ -206,12 +207,18 @@ class _Close:
                 "right": rows[right],
                 "left_priority": priority[left],
                 "right_priority": priority[right],
-                "cut": cut.astype(np.int64),
+                "skipped": skipped,
+                "bucket": bucket,
             },
-            schema={**_PAIR, "cut": pl.Int64},
+            schema={**_PAIR, "skipped": pl.Int64, "bucket": pl.Int64},
         )
-        # Records of the other dataset are not compared with each other.
-        return pairs if self.boundary is None else pairs.filter(pl.col("right") < self.boundary)
+        if self.boundary is not None:
+            # Records of the other dataset are not compared with each other.
+            pairs = pairs.filter(pl.col("right") < self.boundary)
+        # A bucket is told with one of its pairs.
+        first = pl.int_range(pl.len()).over("bucket") == 0
+        cut = (first & ((pl.col("skipped") > 0).any().over("bucket"))).cast(pl.Int64)
+        return pairs.select(*_PAIR, "skipped", cut.alias("cut"))
 
 
 _PAIR = dict.fromkeys(("left", "right", "left_priority", "right_priority"), pl.UInt64)
@@ -223,7 +230,7 @@ class _Distinct:
 
     def __call__(self, frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> pl.DataFrame:
         return frame.group_by("left", "right", maintain_order=True).agg(
-            pl.col("left_priority", "right_priority").first(), pl.col("cut").sum()
+            pl.col("left_priority", "right_priority").first(), pl.col("cut", "skipped").sum()
         )
 
 
@@ -251,7 +258,9 @@ class _Verify:
 class _Count:
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.select(
-            pl.len().alias("pairs_proposed"), pl.col("cut").sum().alias("buckets_cut")
+            pl.len().alias("pairs_proposed"),
+            pl.col("cut").sum().alias("buckets_cut"),
+            pl.col("skipped").sum().alias("pairs_not_compared"),
         )
 
 

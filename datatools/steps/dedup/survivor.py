@@ -37,7 +37,7 @@ class Priority:
     Attributes:
         rule: One of the survivor rules.
         text: The text column, whose bytes `longest` counts.
-        best_by: The column that `best` compares.
+        best_by: The column that `best` compares: integers as they are, other numbers as float64.
         source_order: Source labels, best first, for `source`.
         boundary: Row number from which records belong to another dataset and are never removed.
     """
@@ -86,18 +86,37 @@ class Priority:
             moments = [_seconds(date) for date in batch.df["date"].to_list()]
             return _largest_first(pl.Series(moments, dtype=pl.Float64))
         assert self.best_by is not None
-        return _largest_first(_as_numbers(batch.df[self.best_by]))
+        column = batch.df[self.best_by]
+        if column.dtype == pl.UInt64:
+            return _largest_unsigned_first(column)
+        if column.dtype.is_integer() and column.dtype != pl.Int128:
+            return _largest_signed_first(column.cast(pl.Int64))
+        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+            raise ConfigError(
+                "best_by",
+                f"{column.name!r} does not hold numbers",
+                got=str(column.dtype),
+                hint="Name a numeric column, such as a filter's measure.",
+            )
+        return _largest_first(column.cast(pl.Float64))
 
 
-def _as_numbers(column: pl.Series) -> pl.Series:
-    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
-        raise ConfigError(
-            "best_by",
-            f"{column.name!r} does not hold numbers",
-            got=str(column.dtype),
-            hint="Name a numeric column, such as a filter's measure.",
-        )
-    return column.cast(pl.Float64)
+# There are two numbers too few for all integers, because 0 and the last one have a meaning. At one
+# end three integers are therefore one: that where nobody counts.
+
+
+def _largest_unsigned_first(values: pl.Series) -> npt.NDArray[np.uint64]:
+    """Return what `_largest_first` does, exactly; the three largest are one."""
+    known = values.fill_null(0).to_numpy()
+    numbers = _LAST - np.uint64(1) - np.minimum(known, _LAST - np.uint64(2))
+    return np.where(values.is_null().to_numpy(), _LAST, numbers)
+
+
+def _largest_signed_first(values: pl.Series) -> npt.NDArray[np.uint64]:
+    """Return what `_largest_first` does, exactly; the three smallest are one."""
+    known = values.fill_null(0).to_numpy().view(np.uint64) ^ _SIGN  # increases with the integers
+    numbers = _LAST - np.maximum(known, np.uint64(2)) + np.uint64(1)
+    return np.where(values.is_null().to_numpy(), _LAST, numbers)
 
 
 def _seconds(date: str | None) -> float | None:

@@ -114,7 +114,10 @@ def _local(pattern: str, where: str) -> Iterator[InputFile]:
             matched = True
             yield _local_file(path, os.path.relpath(path, base or "."))
     if not matched:
-        raise _nothing(pattern, where, _siblings(Path(base or "."), pattern))
+        folder = Path(base or ".")
+        beside = list(folder.iterdir()) if folder.is_dir() else []
+        files = [entry.name for entry in beside if entry.is_file()]
+        raise _nothing(pattern, where, files, len(beside) - len(files))
 
 
 def _local_file(path: str, relpath: str) -> InputFile:
@@ -137,8 +140,10 @@ def _remote(pattern: str, where: str) -> Iterator[InputFile]:
         names = sorted(filesystem.glob(inner)) if _MAGIC.search(inner) else []
         files = [name for name in names if filesystem.isfile(name)]
         if not files:
-            beside = [name.rpartition("/")[2] for name in _listed(filesystem, base)]
-            raise _nothing(pattern, where, beside)
+            beside = _listed(filesystem, base)
+            names = [one["name"] for one in beside if one["type"] == "file"]
+            names = [name.rpartition("/")[2] for name in names]
+            raise _nothing(pattern, where, names, len(beside) - len(names))
         for name in files:
             yield _remote_file(filesystem, name, name[len(base) :].lstrip("/"))
     except OSError as error:
@@ -159,9 +164,9 @@ def _filesystem(path: str, where: str) -> tuple[Any, str]:
     return filesystem, inner
 
 
-def _listed(filesystem: Any, base: str) -> list[str]:
+def _listed(filesystem: Any, base: str) -> list[dict[str, Any]]:
     try:
-        return list(filesystem.ls(base or "/", detail=False))
+        return list(filesystem.ls(base or "/", detail=True))
     except OSError:
         return []
 
@@ -191,23 +196,33 @@ def _fixed_part(pattern: str) -> str:
     return pattern[: pattern.rfind("/", 0, special.start() if special else len(pattern)) + 1]
 
 
-def _siblings(folder: Path, pattern: str) -> list[str]:
-    if _MAGIC.search(pattern) and pattern.count("/") != str(folder).count("/") + 1:
-        folder = folder if folder.is_dir() else folder.parent
-    return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+def _nothing(pattern: str, where: str, files: Sequence[str], folders: int) -> ConfigError:
+    """Return the error about a pattern that matches no file.
 
-
-def _nothing(pattern: str, where: str, beside: Sequence[str]) -> ConfigError:
-    close = nearest(pattern.rpartition("/")[2], sorted(beside))
+    Args:
+        pattern: The pattern.
+        where: The field that holds it.
+        files: Names of the files in the pattern's fixed part. Only these can have been meant: a
+            folder would be refused, and might be the output of an earlier run.
+        folders: How many folders there are beside them.
+    """
     base = _fixed_part(pattern)
+    close = nearest(pattern.removeprefix(base), sorted(files))
+    holds = f"{base or 'This folder'} holds"
     if close:
         hint = f"Did you mean {base}{close}?"
-    elif beside:
-        shown = ", ".join(sorted(beside)[:3])
-        hint = f"{base or 'This folder'} holds {len(beside)} entries, among them {shown}."
+    elif files:
+        shown = ", ".join(sorted(files)[:3])
+        hint = f"{holds} {_counted(len(files), 'file')}, among them {shown}."
+    elif folders:
+        hint = f"{holds} no file but {_counted(folders, 'folder')}: write {base}** for all in them."
     else:
         hint = f"{base or 'This folder'} does not exist or is empty."
     return ConfigError(where, "no file matches", got=pattern, hint=hint)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class StoredFile:

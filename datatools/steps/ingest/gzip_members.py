@@ -57,7 +57,10 @@ class GzipMember:
             if data:
                 return data
             if not fed and not inflater.eof:
-                raise DamagedMemberError("truncated", "the file ends inside a gzip member")
+                raise DamagedMemberError(
+                    "truncated",
+                    f"the file ends inside the gzip member that begins at byte {self.start:,}",
+                )
         return b""
 
 

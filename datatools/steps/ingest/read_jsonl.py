@@ -206,7 +206,7 @@ class _Reading:
 
     def compressed(self, container: Container) -> Iterator[pl.DataFrame]:
         """Read line after line of a compressed file, and go on after damage."""
-        position = 0
+        position = lines = 0
         while position < self._unit.end:
             padded = padding_end(self._file, position, self._unit.end)
             if padded > position:
@@ -218,6 +218,7 @@ class _Reading:
             try:
                 for start, _, line in split_lines(run.chunks(), 0, self._step.max_record_bytes):
                     reached = run.position
+                    lines += 1
                     yield from self._compressed_line(line, *run.place(start))
             except DamagedMemberError as damage:
                 end = find_member(container, self._file, run.member_start + 1, self._unit.end)
@@ -225,7 +226,11 @@ class _Reading:
                 reached = min(reached, end - 1)
                 if position < reached:
                     self._log.consumed(position, reached)
-                self._log.incomplete(reached, end, damage.detail)
+                # Of a member that was cut all stored bytes are read: its last one stands for what
+                # is missing, and says nothing of how much that is.
+                before = f"; {lines:,} whole lines were read before"
+                detail = damage.detail + (before if damage.kind == "truncated" else "")
+                self._log.incomplete(reached, end, detail)
                 position = end
             else:
                 self._log.consumed(position, run.position)

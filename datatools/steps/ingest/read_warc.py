@@ -7,6 +7,7 @@ zstd frame is the rule, and what makes a file divisible; a file compressed as a 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import ClassVar, Final
@@ -228,15 +229,15 @@ class _Reading:
         """Read one member and return where the next one starts."""
         member = container.open(self._file, start, max_ratio=MAX_RATIO)
         checked = Checked(member, self._step.max_record_bytes)
-        fates: set[str | None] = set()
+        fates: Counter[str | None] = Counter()  # why records are skipped; None is not
         try:
             window = Window(checked.read)
             for record in frame_records(window, 0, self._step.max_record_bytes):
-                fates.add((yield from self._record(record, start, record.start)))
+                fates[(yield from self._record(record, start, record.start))] += 1
         except DamagedMemberError as damage:
             end = find_member(container, self._file, start + 1, self._unit.end, opens_with=OPENING)
             end = self._unit.end if end is None else end
-            self._damaged(damage, start, end, checked.position if None in fates else start)
+            self._damaged(damage, start, end, checked.position, fates[None])
             return end
         if None in fates:
             self._log.consumed(start, member.position)
@@ -245,17 +246,21 @@ class _Reading:
             self._log.skipped(start, member.position, reason)
         return member.position
 
-    def _damaged(self, damage: DamagedMemberError, start: int, end: int, read_to: int) -> None:
+    def _damaged(
+        self, damage: DamagedMemberError, start: int, end: int, read_to: int, records: int
+    ) -> None:
         if damage.kind == "bomb":
             self._quarantine("record_size", damage.detail, start, 0)
             self._log.consumed(start, end)
             return
-        if read_to > start:
-            # Records of this member were kept before the damage showed; its last byte stands for
-            # it.
-            read_to = min(read_to, end - 1)
-            self._log.consumed(start, read_to)
-        self._log.incomplete(read_to, end, damage.detail)
+        if not records:
+            self._log.incomplete(start, end, damage.detail)
+            return
+        # The damage showed after records of this member: its last byte stands for what is lost.
+        read_to = min(read_to, end - 1)
+        self._log.consumed(start, read_to)
+        before = f"; {records:,} records were read before" if damage.kind == "truncated" else ""
+        self._log.incomplete(read_to, end, damage.detail + before)
 
     def _record(
         self, record: Framed, offset: int, position: int

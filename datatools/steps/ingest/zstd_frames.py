@@ -121,7 +121,10 @@ class ZstdFrame:
     def _take(self, size: int, *, keep: bool = True) -> bytes:
         if self.position + size > self._file.size:
             self.position = self._file.size
-            raise DamagedMemberError("truncated", "the file ends inside a zstd frame")
+            raise DamagedMemberError(
+                "truncated",
+                f"the file ends inside the zstd frame that begins at byte {self.start:,}",
+            )
         data = self._file.read_at(self.position, size) if keep else b""
         self.position += size
         return data

@@ -82,10 +82,16 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("excess", HOSTILE)
-def test_a_page_over_a_limit_keeps_its_visible_text_and_says_so(excess):
+@pytest.mark.parametrize("engine", ["resiliparse", "learned"])
+def test_a_page_over_a_limit_keeps_its_visible_text_and_says_so(excess, engine):
+    if engine == "learned" and re.search("attributes|formatting", excess):
+        # No parser, no such limits: the page is read.
+        assert "MARK 표시" in run(pages(HOSTILE[excess]), engine=engine).df["text"][0]
+        return
     mapped = run(
         pages("<title>제목</title>" + HOSTILE[excess], article("이웃 neighbour")),
         max_html_bytes=1_000_000,
+        engine=engine,
     )
     assert "MARK 표시" in mapped.df["text"][0]
     assert mapped.detail.to_list() == [f"extractor: tag stripper ({excess})", None]
@@ -205,6 +211,23 @@ def test_the_child_imports_no_engine_of_ours():
     assert not [name for name in maps if re.search("torch|polars|llvmlite|arrow", name)]
 
 
+def test_the_learned_engine_needs_no_child_and_keeps_the_contract():
+    before = set(psutil.Process().children())
+    df = pages(
+        article("안녕하세요, 세계. 소금은 볕에 말린다.", "인사"),
+        HOSTILE["more than 512 elements inside one another"],
+        "<script>x</script>",
+        "<p>cp949 글입니다.</p>".encode("cp949"),
+    )
+    whole = run(df, engine="learned")
+    assert set(psutil.Process().children()) == before
+    assert whole.df["text"].to_list()[0] == "안녕하세요, 세계. 소금은 볕에 말린다."
+    assert whole.dropped.to_list() == [None, None, "no_text", None]
+    assert whole.df["text"][3] == "cp949 글입니다."
+    parts = [run(part, engine="learned") for part in df.iter_slices(1)]
+    assert pl.concat([part.df for part in parts]).equals(whole.df)
+
+
 # --------------------------------------------------------------------------------------------------
 # Other people's pages
 
@@ -256,7 +279,7 @@ def seen_words(tree: str) -> list[str]:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("engine", ["resiliparse", "cascade", "trafilatura"])
+@pytest.mark.parametrize("engine", ["resiliparse", "cascade", "trafilatura", "learned"])
 def test_no_html5lib_page_breaks_the_extractor_or_loses_all_it_shows(shared_dir, engine):
     cases = list(tree_construction_cases(shared_dir / "badinputs/html5lib-tests/tree-construction"))
     mapped = run(pages(*(page.encode("utf-8", "replace") for page, _ in cases)), engine=engine)
@@ -271,7 +294,7 @@ def test_no_html5lib_page_breaks_the_extractor_or_loses_all_it_shows(shared_dir,
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("engine", ["resiliparse", "cascade", "trafilatura"])
+@pytest.mark.parametrize("engine", ["resiliparse", "cascade", "trafilatura", "learned"])
 def test_no_generated_hostile_page_breaks_the_extractor_or_loses_its_markers(shared_dir, engine):
     files = sorted((shared_dir / "badinputs/generated/files").glob("html_*.html"))
     sources = [file.read_bytes() for file in files]

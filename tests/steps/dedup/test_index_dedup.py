@@ -89,6 +89,29 @@ def test_explain_and_the_report_tell_who_stayed(tmp_path, index):
     assert verify(output).ok
 
 
+@pytest.mark.parametrize("unit_bytes", [200, 10**6])
+def test_documents_of_the_index_that_were_not_compared_are_told_everywhere(
+    tmp_path, index, unit_bytes
+):
+    copies = pl.DataFrame({"id": [f"copy {n}" for n in range(299)], "text": [KOREAN] * 299})
+    index.add(copies, added=DAY)
+    source = crawl(tmp_path, "today", [KOREAN, *NEW, KOREAN + "!", ENGLISH])
+    datasets = {
+        "pretrain": dataset(
+            source.model_copy(update={"unit_bytes": unit_bytes}),
+            steps.IndexDedup(index=index.address),
+        )
+    }
+    result = run_job(tmp_path / "out", datasets)
+    (_, step) = result.datasets["pretrain"]["steps"]
+    # 300 texts share all 17 buckets, two new ones ask, and 256 of each bucket are compared.
+    assert step["notes"] == {"buckets_cut": 34, "pairs_not_compared": 34 * 44}
+    assert "notes" not in step["counts"]
+    told = "34 buckets were too large: 1,496 pairs not compared"
+    assert f"IndexDedup in pretrain: {told}" in result.notes
+    assert verify(tmp_path / "out").datasets["pretrain"].cut == {"IndexDedup": told}
+
+
 def test_an_index_that_grew_makes_the_step_run_again_and_one_that_did_not_leaves_it_cached(
     tmp_path, index
 ):

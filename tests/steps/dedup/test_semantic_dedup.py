@@ -7,7 +7,8 @@ import pytest
 from jobs import dataset, published, run_job
 
 from datatools.errors import ConfigError, DataError
-from datatools.steps.dedup.semantic_dedup import SemanticDedup
+from datatools.kernels.cosine import choose_bits
+from datatools.steps.dedup.semantic_dedup import CLOSEST, SemanticDedup
 from datatools.steps.ingest.read_parquet import ReadParquet
 from datatools.testing import check_step
 
@@ -104,7 +105,32 @@ def test_records_without_an_embedding_stay(dtype, tmp_path):
         "셋",
     ]
     notes = json.loads((tmp_path / "out/a/manifest.json").read_text())["steps"][1]["notes"]
-    assert notes == {"pairs_proposed": 3, "buckets_cut": 0, "without_embedding": 3}
+    assert notes == {
+        "pairs_proposed": 3,
+        "buckets_cut": 0,
+        "pairs_not_compared": 0,
+        "without_embedding": 3,
+    }
+
+
+def test_pairs_that_were_not_compared_are_counted_and_told(tmp_path):
+    # One bucket a band, and in it 12 copies: the 10th to 12th are close to 9, 10 and 11 others.
+    frame = pl.DataFrame({"text": ["글"] * 12, "embedding": [[1.0, 2.0]] * 12})
+    frame.write_parquet(tmp_path / "a.parquet")
+    source = ReadParquet(paths=(str(tmp_path / "a.parquet"),), vectors=("embedding",))
+    step = SemanticDedup(threshold=0.99)
+    result = run_job(tmp_path / "out", {"pages": dataset(source, step)})
+    bands, _, _ = choose_bits(0.99, 12)
+    notes = result.datasets["pages"]["steps"][1]["notes"]
+    assert notes == {
+        "pairs_proposed": 28 + 4 * CLOSEST,
+        "buckets_cut": bands,
+        "pairs_not_compared": bands * (1 + 2 + 3),
+        "without_embedding": 0,
+    }
+    which = "1 bucket was" if bands == 1 else f"{bands} buckets were"
+    told = f"SemanticDedup in pages: {which} too large: {6 * bands} pairs not compared"
+    assert told in result.notes
 
 
 def test_documents_of_another_dataset_are_never_removed(tmp_path):

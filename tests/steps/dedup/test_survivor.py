@@ -39,11 +39,51 @@ def test_best_puts_larger_numbers_first_and_unknown_ones_last(values):
     assert order(frame, Priority("best", best_by="score")) == expected
 
 
-@given(st.lists(st.integers(-(2**53), 2**53), max_size=8))
-def test_best_takes_whole_numbers_too(values):
-    frame = pl.DataFrame({"votes": values}, schema={"votes": pl.Int64})
-    expected = sorted(range(len(values)), key=lambda i: -values[i])
+def integers(low, high):
+    """Return a strategy of lists of integers and nulls, most of them next to each other."""
+
+    def around(edge):
+        near = st.integers(edge - 2, edge + 2).filter(lambda number: low <= number <= high)
+        return st.lists(near | st.none() | st.integers(low, high), max_size=8)
+
+    edges = [edge for edge in (low, -(2**53), 0, 2**53, high) if low <= edge <= high]
+    return st.sampled_from(edges).flatmap(around)
+
+
+@given(
+    st.sampled_from(
+        [
+            (pl.Int64, -(2**63) + 2, 2**63 - 1),
+            (pl.UInt64, 0, 2**64 - 3),
+            (pl.Int8, -128, 127),
+            (pl.UInt32, 0, 2**32 - 1),
+        ]
+    ).flatmap(lambda kind: st.tuples(st.just(kind[0]), integers(*kind[1:])))
+)
+def test_best_compares_whole_numbers_exactly(drawn):
+    dtype, values = drawn
+    frame = pl.DataFrame({"votes": values}, schema={"votes": dtype})
+    known = [i for i, value in enumerate(values) if value is not None]
+    expected = sorted(known, key=lambda i: -values[i])
+    expected += [i for i in range(len(values)) if i not in known]
     assert order(frame, Priority("best", best_by="votes")) == expected
+
+
+def test_whole_numbers_that_no_float_tells_apart_are_told_apart_by_the_steps():
+    votes = [2**53, 2**53 + 1, -(2**63), 2**53 - 1]
+    frame = pl.DataFrame({"id": list("abcd"), "text": [LONG] * 4, "votes": votes})
+    for step in (ExactDedup, MinHashDedup):
+        kept, _ = step(keep="best", best_by="votes").apply(frame)
+        assert kept["id"].to_list() == ["b"]
+
+
+def test_the_ends_of_the_whole_numbers_stay_in_their_place():
+    for dtype, values in (
+        (pl.Int64, [None, -(2**63), -(2**63) + 3, 2**63 - 2, 2**63 - 1]),
+        (pl.UInt64, [None, 0, 1, 2**64 - 4, 2**64 - 1]),
+    ):
+        frame = pl.DataFrame({"votes": values}, schema={"votes": dtype})
+        assert order(frame, Priority("best", best_by="votes")) == [4, 3, 2, 1, 0]
 
 
 moments = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 30)).map(

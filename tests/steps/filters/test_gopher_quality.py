@@ -1,18 +1,11 @@
-import math
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datatools.kernels.text_stats import BULLETS
 from datatools.steps.base import Batch, Context
-from datatools.steps.filters.gopher_quality import (
-    ENGLISH_STOP_WORDS,
-    KOREAN_ENDINGS,
-    NOT_APPLICABLE,
-    GopherQuality,
-)
+from datatools.steps.filters.gopher_quality import BULLETS, GopherQuality
+from datatools.steps.filters.word_lists import ENGLISH_STOP_WORDS, KOREAN_ENDINGS
 
 PIECES = [
     *("the ", "And", "that ", "cat", "42", " ", "\n", "\n\n", "\r\n", "\t", "word " * 20),
@@ -101,8 +94,6 @@ def slow_measure(text):
         "script": "hangul" if hangul else "other",
         "word_count": len(words),
         "mean_word_length": length,
-        "mean_word_length_hangul": length if hangul else NOT_APPLICABLE,
-        "mean_word_length_other": NOT_APPLICABLE if hangul else length,
         "hash_ratio": share(text.count("#"), len(words)),
         "ellipsis_ratio": share(text.count("...") + text.count("…"), len(words)),
         "bullet_line_ratio": share(sum(line[0] in BULLETS for line in lines), len(lines)),
@@ -209,7 +200,6 @@ def test_every_rule_has_a_boundary_above():
 def test_a_text_without_words_has_zeros_and_is_dropped(text):
     measured = measure(GopherQuality(), [text])[0]
     assert measured.pop("script") == "other"
-    assert measured.pop("mean_word_length_hangul") == NOT_APPLICABLE
     assert set(measured.values()) == {0}
     assert reasons(GopherQuality(), [text]) == ["gopher_short_doc"]
     assert reasons(GopherQuality(min_words=None), [text]) == ["gopher_below_avg_threshold"]
@@ -232,10 +222,43 @@ def test_a_list_of_stop_words_is_compared_with_whole_words_of_every_text():
     assert counts == [2, 0, 0]
 
 
-def test_the_value_for_not_applicable_is_above_every_threshold():
-    with pytest.raises(ValueError, match="less than or equal to 1000"):
-        GopherQuality(min_mean_word_length_hangul=NOT_APPLICABLE)
-    assert math.isfinite(NOT_APPLICABLE)
+def test_a_bound_for_one_script_says_nothing_of_the_other():
+    only = {**dict.fromkeys(EVERY_RULE), "min_mean_word_length_hangul": 100}
+    assert reasons(GopherQuality(**only), ["the cat", "가 나"]) == [
+        None,
+        "gopher_below_avg_threshold",
+    ]
+    only = {**dict.fromkeys(EVERY_RULE), "min_mean_word_length": 100}
+    assert reasons(GopherQuality(**only), ["the cat", "가 나"]) == [
+        "gopher_below_avg_threshold",
+        None,
+    ]
+
+
+def test_marks_are_words_to_datatrove_but_for_the_counts_of_words():
+    (plain,) = measure(GopherQuality(), ["Well, it's so."])
+    (theirs,) = measure(GopherQuality(profile="datatrove-0.10"), ["Well, it's so."])
+    assert (plain["word_count"], plain["alpha_word_ratio"]) == (3, 1.0)
+    # Well , it 's so .
+    assert (theirs["word_count"], theirs["alpha_word_ratio"]) == (4, 4 / 6)
+    assert theirs["mean_word_length"] == (4 + 2 + 2 + 2) / 4
+
+
+def test_datatrove_compares_stop_words_with_their_case_and_counts_blank_lines():
+    text = "The\n\n- of\n"
+    (plain,) = measure(GopherQuality(), [text])
+    (theirs,) = measure(GopherQuality(profile="datatrove-0.10"), [text])
+    assert (plain["stop_word_count"], plain["bullet_line_ratio"]) == (2, 1 / 2)
+    assert (theirs["stop_word_count"], theirs["bullet_line_ratio"]) == (1, 1 / 3)
+
+
+def test_profiles_for_english_drop_korean_that_those_for_korean_keep():
+    # Eojeols of two syllables, and no English word among them.
+    prose = "나는 오늘 책을 한 권 샀다. 너는 이 노래 알아? 나도 꼭 가 볼게. " * 6
+    for profile in ("paper", "datatrove-0.10"):
+        assert reasons(GopherQuality(profile=profile), [prose, ENGLISH])[0] is not None
+    for profile in ("datatools", "fineweb2-korean"):
+        assert reasons(GopherQuality(profile=profile), [prose, KOREAN]) == [None, None]
 
 
 def test_batches_do_not_matter():

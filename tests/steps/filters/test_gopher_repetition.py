@@ -88,6 +88,7 @@ def slow_measure(text):
     lines = [line for line in stripped.split("\n") if line]
     words = text.split()
     measured = {
+        "characters": len(text),
         "dup_para_frac": len(later_copies(paragraphs)) / max(1, len(paragraphs)),
         "dup_para_char_frac": len("".join(later_copies(paragraphs))) / len(text),
         "dup_line_frac": len(later_copies(lines)) / max(1, len(lines)),
@@ -177,12 +178,35 @@ def test_a_text_at_a_threshold_of_table_a1_stays_and_one_beyond_leaves(field, th
 
 
 def test_every_rule_has_a_boundary_above():
-    assert {field for field, *_ in BOUNDARIES} == EVERY_RULE
+    assert {field for field, *_ in BOUNDARIES} | {"min_characters"} == EVERY_RULE
+
+
+def test_an_empty_text_leaves_where_characters_are_asked_for():
+    only = dict.fromkeys(EVERY_RULE) | {"min_characters": 1}
+    assert reasons(GopherRepetition(**only), ["", " ", "가"]) == ["empty", None, None]
+
+
+def test_datatrove_counts_the_empty_line_at_the_end_and_what_is_said_once():
+    theirs = GopherRepetition(profile="datatrove-0.10")
+    # Lines "", "가", "": one of three is a copy. The only pair of words is all of the text.
+    assert reasons(theirs, ["\n가\n", "네 알겠습니다", "", "\n\n"]) == [
+        "dup_line_frac",
+        "top_2_gram",
+        "empty",
+        "dup_line_frac",
+    ]
+    assert reasons(GopherRepetition(), ["\n가\n", "네 알겠습니다", ""]) == [None, None, None]
+
+
+def test_korean_prose_stays_under_the_thresholds_measured_for_korean():
+    assert reasons(GopherRepetition(profile="fineweb2-korean"), [KOREAN, ENGLISH]) == [None, None]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "\u3000\r\n"])
 def test_a_text_without_words_repeats_nothing(text):
-    assert measure([text]) == [dict.fromkeys(GopherRepetition.measures, 0.0)]
+    (measured,) = measure([text])
+    assert measured.pop("characters") == len(text)
+    assert set(measured.values()) == {0.0}
 
 
 def test_blank_lines_are_not_repeated_lines():

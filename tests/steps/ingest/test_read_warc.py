@@ -275,7 +275,14 @@ def test_a_cut_in_a_file_compressed_as_a_whole_keeps_what_came_before(
     reading = read_all(ReadWarc(paths=warc(data[: len(data) // 2])))
     assert 5 < len(reading.rows) < 19
     assert by_url(reading).items() < {page.url: page.body for page in pages}.items()
-    assert [detail for *_, detail in reading.incomplete] == ["the file ends inside a gzip member"]
+    assert reading.incomplete == [
+        (
+            len(data) // 2 - 1,
+            len(data) // 2,
+            "the file ends inside the gzip member that begins at byte 0; "
+            f"{len(reading.rows)} records were read before",
+        )
+    ]
 
 
 def test_a_wrong_check_sum_keeps_nothing_of_its_member(

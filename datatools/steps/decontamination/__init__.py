@@ -1,0 +1,1 @@
+"""Keeping evaluation sets out of what a model learns from."""

@@ -1,0 +1,1 @@
+"""What must not be learned: personal data, secrets, and pages that nobody wants."""
