@@ -13,9 +13,8 @@ References:
     keys. GitLab, Token overview, token prefixes. Slack, Token types; Incoming webhooks. Stripe, API
     keys. Twilio SendGrid, API keys. Telegram, Bot API, authorising your bot. Hugging Face, User
     access tokens. OpenAI and Anthropic, API reference, authentication. Shopify, Access tokens.
-    DigitalOcean, Personal access tokens. Azure
-    Storage, Configure connection strings. RFC 7468 (PEM). RFC 7519 (JWT), RFC 3986, section 3.2.1
-    (user information).
+    DigitalOcean, Personal access tokens. Azure Storage, Configure connection strings. RFC 7468
+    (PEM). RFC 7519 (JWT), RFC 3986, section 3.2.1 (user information).
 """
 
 from __future__ import annotations

@@ -69,7 +69,6 @@ KEYS = [
     f"sk-{drawn(20)}T3Blbk{'FJ'}{drawn(20)}",
     f"shp{'at_'}{drawn(32, '0123456789abcdef')}",
     f"dop{'_v1_'}{drawn(64, '0123456789abcdef')}",
-    f"pypi-{'AgEIcHlwaS5vcmc'}{drawn(60)}",
 ]
 
 
