@@ -224,7 +224,7 @@ class Chain:
             raise TypeError(f"{link.context.label} is a Map and must leave ids and order alone")
         check_lengths(link.context.label, df.height, mapped)
         counts.removed.update({k: v for k, v in mapped.removed.items() if v})
-        counts.notes.update(mapped.notes)
+        counts.notes.update({k: v for k, v in mapped.notes.items() if v})
         gone = _gone(df, link.context.label, mapped.dropped, mapped.quarantined, mapped.detail)
         shown = mapped.df if link.step.conceals else df
         self._record(link.context.label, gone, shown, kind, counts)
